@@ -1,0 +1,154 @@
+"""A cell: one Alice-and-Bob experiment, whole. `run(cell)` turns it into a row."""
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from reuselab import bases, models, pairs
+from reuselab import train as trainer
+from reuselab.check import Rule, boolean, choice, integer, known
+from reuselab.train import Recipe
+
+RULES: dict[str, Rule] = {
+    "base": choice(*bases.NAMES),
+    "bob_base": choice("", *bases.NAMES),
+    "rho": pairs.RHO,
+    "phi": pairs.PHI,
+    "layout": choice(*pairs.LAYOUTS),
+    "swap": boolean(),
+    "network": choice(*models.NETWORKS),
+    "retrain": integer(0, 1_000),
+    "init": choice("fresh", "alice"),
+    "test_pairs": integer(10, 100_000_000),
+    "seed": integer(0, 2**32 - 1),
+    **{f"{who}_{name}": rule for who in ("alice", "bob") for name, rule in trainer.RULES.items()},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All parameters of one experiment. Raises ValueError, in one line, for a value that cannot be.
+
+    base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the labels and of
+    the pixels. layout, swap: where Bob's half lies. network, retrain, init: what is reused (see `models.reuse`).
+    alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on. seed: of everything.
+    """
+
+    base: str = "digits"
+    bob_base: str = ""
+    rho: float = 0.0
+    phi: float = 0.0
+    layout: str = "beside"
+    swap: bool = False
+    network: str = "cnn"
+    retrain: int = 1
+    init: str = "fresh"
+    test_pairs: int = 2000
+    seed: int = 0
+    alice: Recipe = field(default_factory=Recipe)
+    bob: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
+
+    def __post_init__(self):
+        for name, value in self.flat().items():
+            RULES[name](name, value)
+        top = len(models.blocks(self.network))
+        if self.retrain > top:
+            raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
+
+    @classmethod
+    def of(cls, **flat: Any) -> "Cell":
+        """A cell from flat names, a recipe's with a prefix: `Cell.of(rho=0.5, bob_epochs=30)`. ValueError for an unknown one."""
+        for name in flat:
+            known("parameter", name, RULES)
+        cell = cls()
+        recipes = {who: replace(getattr(cell, who), **{name.removeprefix(who + "_"): value for name, value in flat.items()
+                                                      if name.removeprefix(who + "_") in trainer.RULES and name.startswith(who)})
+                   for who in ("alice", "bob")}
+        own = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in flat.items() if name in own}, **recipes)
+
+    def flat(self) -> dict[str, Any]:
+        """Every parameter under one name, recipes with their owner's prefix: the first columns of a row."""
+        nested = asdict(self)
+        recipes = {f"{who}_{name}": value for who in ("alice", "bob") for name, value in nested.pop(who).items()}
+        return nested | recipes
+
+    def alices(self) -> "Cell":
+        """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
+        plain = Cell()
+        return replace(self, retrain=plain.retrain, init=plain.init, bob=plain.bob)
+
+
+def _seeds(cell: Cell) -> dict[str, int]:
+    """One independent stream for each use of randomness."""
+    uses = ("alice_pairs", "alice_weights", "alice_order", "bob_pairs", "bob_weights", "bob_order", "test_pairs")
+    return dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
+
+
+def draw(cell: Cell, split: str, n: int, seed: int) -> pairs.Pairs:
+    """`n` of the cell's pairs from the images of `split`."""
+    names = (cell.base, cell.bob_base or cell.base)
+    train = tuple(bases.load(name, "train") for name in names)
+    classes = len(train[0].classes)
+    if classes != len(train[1].classes):
+        raise ValueError(f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}")
+    return pairs.sample(train, n, pairs.joint(classes, cell.rho), draw=tuple(bases.load(name, split) for name in names),
+                        phi=cell.phi, layout=cell.layout, swap=cell.swap, seed=seed)
+
+
+def untrained_alice(cell: Cell) -> models.Network:
+    """Alice's network as she starts."""
+    data = draw(cell, "train", 1, 0)
+    return models.build(cell.network, data.shape, len(data.first.classes), _seeds(cell)["alice_weights"])
+
+
+def train_alice(cell: Cell) -> models.Network:
+    """Alice's network, trained on her labels."""
+    seeds = _seeds(cell)
+    data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"])
+    net = untrained_alice(cell)
+    trainer.train(net, data, data.alice, cell.alice, seeds["alice_order"])
+    return net
+
+
+def train_bob(cell: Cell, alice: models.Network) -> models.Network:
+    """Bob's network: Alice's lower blocks, and the top `cell.retrain` blocks trained on his labels."""
+    seeds = _seeds(cell)
+    data = draw(cell, "train", cell.bob.pairs, seeds["bob_pairs"])
+    own = models.build(cell.network, data.shape, len(data.second.classes), seeds["bob_weights"])
+    net = models.reuse(alice, own, cell.retrain, cell.init)
+    trainer.train(net, data, data.bob, cell.bob, seeds["bob_order"])
+    return net
+
+
+def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
+    """One row: every parameter, then alice_accuracy, bob_accuracy, chance and ceiling.
+
+    Both are judged on the same pairs of unseen images. The same cell gives the same row to the bit on one machine's CPU
+    (computed with one thread). Pass `alice` to spare her training; None trains her.
+    """
+    with one_thread():
+        alice = alice or train_alice(cell)
+        bob = train_bob(cell, alice)
+        test = draw(cell, "test", cell.test_pairs, _seeds(cell)["test_pairs"])
+        labels = pairs.joint(len(test.second.classes), cell.rho)
+        return cell.flat() | {
+            "alice_accuracy": trainer.accuracy(alice, test, test.alice),
+            "bob_accuracy": trainer.accuracy(bob, test, test.bob),
+            "chance": float(labels.sum(0).max()),
+            "ceiling": pairs.ceiling(labels),
+        }
+
+
+@contextmanager
+def one_thread():
+    """PyTorch on one CPU thread: sums are taken in the same order wherever a cell runs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,88 @@
+"""What a value must be, said once: a rule refuses a value in one line that names what was expected."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A test for one value and the words for what passes it."""
+
+    expected: str
+    test: Callable[[Any], bool]
+
+    def __call__(self, name: str, value: Any) -> None:
+        """Raise ValueError, in one line, unless `value` passes."""
+        if not self.test(value):
+            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}")
+
+
+def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
+    """A finite real number from `low` (or, with `above`, greater than it) to `high`."""
+    def test(value):
+        return (isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+                and (low < value if above else low <= value) and value <= high)
+    bounds = f"above {low:g}" if above else f"from {low:g}"
+    return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else " up"), test)
+
+
+def integer(low: int, high: int) -> Rule:
+    """A whole number from `low` to `high`."""
+    def test(value):
+        return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+    return Rule(f"a whole number from {low:,} to {high:,}", test)
+
+
+def boolean() -> Rule:
+    """True or false."""
+    return Rule("true or false", lambda value: isinstance(value, bool))
+
+
+def text() -> Rule:
+    """Any string."""
+    return Rule("a text", lambda value: isinstance(value, str))
+
+
+def choice(*options: str) -> Rule:
+    """One of the given words; a refusal names the nearest."""
+    class Choice(Rule):
+        def __call__(self, name, value):
+            if not self.test(value):
+                raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}")
+    return Choice("one of " + ", ".join(options), lambda value: isinstance(value, str) and value in options)
+
+
+def several(rule: Rule) -> Rule:
+    """A non-empty list without repetitions, each item passing `rule`."""
+    class Several(Rule):
+        def __call__(self, name, value):
+            super().__call__(name, value)
+            for item in value:
+                rule(f"each item of {name}", item)
+            if len(set(value)) < len(value):
+                raise ValueError(f"{name} must not repeat an item, as {shorten(value)} does")
+    return Several(f"a list of one or more items, each {rule.expected}",
+                   lambda value: isinstance(value, (list, tuple)) and len(value) > 0)
+
+
+def known(kind: str, name: str, options: Iterable[str]) -> None:
+    """Raise ValueError, with the nearest match, unless `name` is among `options`."""
+    options = list(options)
+    if name not in options:
+        raise ValueError(f"no {kind} {shorten(name)}{nearest(name, options)}; there is {', '.join(options)}")
+
+
+def nearest(name: Any, options: Iterable[str]) -> str:
+    """' (did you mean ...?)' where something near exists, else nothing."""
+    match = difflib.get_close_matches(str(name).lower(), list(options), 1)
+    return f" (did you mean {match[0]}?)" if match else ""
+
+
+def shorten(value: Any) -> str:
+    """`repr` in one line of at most sixty characters."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,134 @@
+"""One trainer for Alice and Bob: recipe in, trained network and history out."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reuselab.check import choice, integer, number
+from reuselab.models import Network
+from reuselab.pairs import Pairs
+
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+FEATURE_BYTES = 2**28
+
+RULES = {
+    "pairs": integer(10, 100_000_000),
+    "epochs": integer(0, 10_000),
+    "batch": integer(2, 65_536),
+    "optimizer": choice(*OPTIMIZERS),
+    "lr": number(0, 100, above=True),
+    "momentum": number(0, 0.9999),
+    "weight_decay": number(0, 10),
+    "schedule": choice("constant", "cosine", "onecycle"),
+    "label_smoothing": number(0, 0.99),
+    "precision": choice("float32", "bfloat16"),
+    "device": choice("auto", "cpu", "cuda", "mps"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: on how many pairs, for how long, by which optimizer. Every value is ours, not the paper's.
+
+    momentum is SGD's alone. Raises ValueError for a value out of range.
+    """
+
+    pairs: int = 4000
+    epochs: int = 8
+    batch: int = 128
+    optimizer: str = "adamw"
+    lr: float = 4e-3
+    momentum: float = 0.9
+    weight_decay: float = 1e-2
+    schedule: str = "onecycle"
+    label_smoothing: float = 0.0
+    precision: str = "float32"
+    device: str = "auto"
+
+    def __post_init__(self):
+        for field in fields(self):
+            RULES[field.name](field.name, getattr(self, field.name))
+
+
+def device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU. ValueError for one that is not there."""
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    if name == "auto":
+        return torch.device(next(kind for kind, available in there.items() if available()))
+    if not there[name]():
+        raise ValueError(f"device {name} is not on this machine")
+    return torch.device(name)
+
+
+def train(net: Network, images: Pairs, labels: Tensor, recipe: Recipe, seed: int) -> list[float]:
+    """Train the blocks of `net` that are not frozen, in place, and return the mean loss of each epoch.
+
+    images: n pairs; labels: int64 [n]. The order of the batches comes from `seed` alone. Frozen blocks give the same
+    output in every epoch, so it is computed once where it fits in memory.
+    """
+    where = device(recipe.device)
+    net.to(where, memory_format=torch.channels_last)
+    inputs, top = lift(net, images.to(where))
+    labels = labels.to(where)
+    batches = max(1, len(labels) // recipe.batch)
+    optimizer, schedule = _optimizer(net, recipe, recipe.epochs * batches)
+    generator = torch.Generator().manual_seed(seed)
+    history = []
+    net.train()
+    for _ in range(recipe.epochs if optimizer else 0):
+        order = torch.randperm(len(labels), generator=generator).to(where)
+        total = torch.zeros((), device=where)
+        for batch in order.tensor_split(batches):
+            with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                loss = F.cross_entropy(top(inputs[batch]), labels[batch], label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.detach()
+        history.append(total.item() / batches)
+    return history
+
+
+def _optimizer(net: Network, recipe: Recipe, steps: int):
+    """The optimizer over what trains and its schedule, stepped per batch; (None, None) when nothing trains."""
+    weights = [w for w in net.parameters() if w.requires_grad]
+    if not weights or not steps:
+        return None, None
+    extra = {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}
+    optimizer = OPTIMIZERS[recipe.optimizer](weights, lr=recipe.lr, weight_decay=recipe.weight_decay, **extra)
+    schedules = torch.optim.lr_scheduler
+    return optimizer, {
+        "constant": lambda: schedules.ConstantLR(optimizer, factor=1.0),
+        "cosine": lambda: schedules.CosineAnnealingLR(optimizer, steps),
+        "onecycle": lambda: schedules.OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False),
+    }[recipe.schedule]()
+
+
+@torch.no_grad()
+def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
+    """(inputs, network above them): the frozen blocks' output for all pairs, unless it outgrows `FEATURE_BYTES`."""
+    frozen, top = net[:net.frozen], net[net.frozen:]
+    if not net.frozen or not len(top):
+        return images, net
+    net.eval()
+    size = frozen(images[:2])[0].numel() * 4
+    if size * len(images) > FEATURE_BYTES:
+        return images, net
+    return torch.cat([frozen(images[i:i + 1024]) for i in range(0, len(images), 1024)]), top
+
+
+@torch.no_grad()
+def predict(net: Network, images: Pairs) -> Tensor:
+    """Logits, float32 [n, classes], on the device where the network lies."""
+    where = next(net.parameters()).device
+    net.to(memory_format=torch.channels_last).eval()
+    images = images.to(where)
+    return torch.cat([net(images[i:i + 1024]) for i in range(0, len(images), 1024)])
+
+
+def accuracy(net: Network, images: Pairs, labels: Tensor) -> float:
+    """Share of pairs whose most likely class is the label."""
+    return (predict(net, images).argmax(1).cpu() == labels.cpu()).double().mean().item()

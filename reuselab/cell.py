@@ -54,6 +54,8 @@ class Cell:
     def __post_init__(self):
         for name, value in self.flat().items():
             RULES[name](name, value)
+        object.__setattr__(self, "rho", float(self.rho))
+        object.__setattr__(self, "phi", float(self.phi))
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
@@ -138,7 +140,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
         return cell.flat() | {
             "alice_accuracy": trainer.accuracy(alice, test, test.alice),
             "bob_accuracy": trainer.accuracy(bob, test, test.bob),
-            "chance": float(labels.sum(0).max()),
+            "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),
         }
 

@@ -8,6 +8,10 @@ from numbers import Integral, Real
 from typing import Any
 
 
+class Failed(Exception):
+    """Work that was accepted and could not be finished, in one line."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """A test for one value and the words for what passes it."""

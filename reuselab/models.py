@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import nn
@@ -70,9 +71,10 @@ def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, froze
         return Network(NETWORKS[name](shape, classes), frozen)
 
 
-def blocks(name: str) -> list[str]:
+@cache
+def blocks(name: str) -> tuple[str, ...]:
     """The block names of network `name`, from the input to the head."""
-    return build(name, (1, 8, 16), 2, seed=0).blocks
+    return tuple(build(name, (1, 8, 16), 2, seed=0).blocks)
 
 
 def reuse(alice: Network, bob: Network, retrain: int, init: str = "fresh") -> Network:

@@ -49,7 +49,9 @@ class Recipe:
 
     def __post_init__(self):
         for field in fields(self):
-            RULES[field.name](field.name, getattr(self, field.name))
+            value = getattr(self, field.name)
+            RULES[field.name](field.name, value)
+            object.__setattr__(self, field.name, field.type(value))
 
 
 def device(name: str = "auto") -> torch.device:

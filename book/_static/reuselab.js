@@ -1,0 +1,9 @@
+// The widget manager calls MathJax 2's queue wherever it finds a MathJax; MathJax 3 has none. Explorers hold no formulas.
+window.MathJax = window.MathJax || {};
+window.MathJax.startup = Object.assign({}, window.MathJax.startup, {
+  ready() {
+    MathJax.startup.defaultReady();
+    MathJax.Hub = { Queue() {} };
+  },
+});
+window.MathJax.Hub = { Queue() {} };

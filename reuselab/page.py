@@ -1,0 +1,126 @@
+"""What a notebook says about itself: its parameters, its table, its provenance."""
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import pandas as pd
+import papermill
+import torch
+import yaml
+from nbformat import NotebookNode
+from pandas.io.formats.style import Styler
+
+from reuselab import bases, cell, train
+from reuselab.check import Rule, integer, known, several, shorten, text
+from reuselab.study import grid
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+PRESETS = ("smoke", "quick", "paper")
+STARTED = time.perf_counter()
+
+# A page's parameters are a cell's, one value or, in the plural, several; and these.
+RULES: dict[str, Rule] = {
+    **cell.RULES,
+    **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
+    "seeds": integer(1, 1000),
+    "draws": integer(1000, 10_000_000),
+    "preset": text(),
+}
+
+
+def pages() -> list[str]:
+    """The names of the book's notebooks."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
+
+
+def read(name: str) -> NotebookNode:
+    """Notebook `name`, from its text. ValueError, with the nearest match, for one that does not exist."""
+    known("page", name, pages())
+    return jupytext.read(NOTEBOOKS / f"{name}.md")
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The values in the page's parameters cell: the preset quick."""
+    return {key: yaml.safe_load(found["default"]) for key, found in papermill.inspect_notebook(read(name)).items()}
+
+
+def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of page `name`: its defaults, over them the preset's, over these the `given` ones.
+
+    Raises ValueError or FileNotFoundError, in one line, before anything runs: for a parameter that the page does not
+    have, a value that cannot be, an image set or a device that is not there.
+    """
+    known("preset", preset, PRESETS)
+    own = defaults(name)
+    for key in given:
+        known("parameter", key, [key for key in own if key != "preset"])
+    presets = yaml.safe_load((NOTEBOOKS / "presets.yml").read_text())
+    changes = {key: value for key, value in given.items()}
+    values = own | presets[name].get(preset, {}) | changes
+    for key, value in values.items():
+        RULES[key](key, value)
+    check(values)
+    changed = ", ".join(f"{key} = {shorten(value)}" for key, value in changes.items())
+    return values | {"preset": preset + (f" with {changed}" if changed else "")}
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
+    axes = {}
+    for key, value in values.items():
+        if key == "seeds":
+            axes["seed"] = range(value)
+        elif key in cell.RULES:
+            axes[key] = value
+        elif key.removesuffix("s") in cell.RULES:
+            axes[key.removesuffix("s")] = value
+    for one in grid(**axes):
+        train.device(one.alice.device), train.device(one.bob.device)
+    for name in {"base", "bob_base"} & axes.keys():
+        for base in [axes[name]] if isinstance(axes[name], str) else axes[name]:
+            if base:
+                bases.load(base, "train")
+
+
+def keep(table: pd.DataFrame, name: str) -> None:
+    """Write `table` as NAME.csv into the folder REUSELAB_OUT, where one is set."""
+    if folder := os.environ.get("REUSELAB_OUT"):
+        table.to_csv(Path(folder) / f"{name}.csv", index=False)
+
+
+def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
+    """`table` as a page shows it: floats with `precision` digits, its index only where asked for."""
+    styled = table.style.format(precision=precision).set_table_attributes(f'class="dataframe {kind}"')
+    return styled if index else styled.hide(axis="index")
+
+
+def provenance(preset: str, seeds: int, *base_names: str) -> Styler:
+    """How this page came about, one row a fact."""
+    where = train.device()
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+    facts = {
+        "preset": preset,
+        "seeds": seeds,
+        "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))),
+        "device": name,
+        "versions": f"Python {platform.python_version()}, " + ", ".join(
+            f"{package} {version(package)}" for package in ("torch", "torchvision", "numpy", "scipy", "scikit-learn")),
+        "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
+        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds",
+    }
+    return show(pd.DataFrame({"": facts.values()}, index=list(facts)), index=True, kind="facts").hide(axis="columns")
+
+
+def source_digest() -> str:
+    """SHA-256 over the module's source files."""
+    sha = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.name.encode() + path.read_bytes())
+    return sha.hexdigest()

@@ -1,0 +1,88 @@
+"""Intervals over seeds, and the test of a trend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.optimize import isotonic_regression
+
+TREND_LEVEL = 0.01
+FALL_LEVEL = 0.05
+
+
+def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of `values` and its two-sided t-interval: (mean, low, high). With one value the bounds are NaN."""
+    values = np.asarray(values, dtype=float)
+    mean, n = values.mean(), len(values)
+    half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    return float(mean), float(mean - half), float(mean + half)
+
+
+def summary(table: pd.DataFrame, by: str | Sequence[str], value: str) -> pd.DataFrame:
+    """Columns mean, low, high (95 % t-interval) and n of `value` in each group of `by`."""
+    def describe(values):
+        return pd.Series([*interval(values), len(values)], index=["mean", "low", "high", "n"])
+    return table.groupby(by)[value].apply(describe).unstack().astype({"n": int})
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How monotone several curves over the same levels are.
+
+    p: Page's trend test (1963) of equal levels against a rise. r2: share of each curve's variance that its best rising
+    (isotonic) fit explains, mean over curves. rise: last level minus first, and fall: the worst step from one level to
+    the next, each (mean, low, high) over curves; the interval of `fall` is widened for the number of steps (Bonferroni).
+    """
+
+    p: float
+    r2: float
+    rise: tuple[float, float, float]
+    fall: tuple[float, float, float]
+
+    @property
+    def verdict(self) -> str:
+        """The rule, fixed beforehand.
+
+        holds: p < 0.01 and no step falls; holds in part: p < 0.01 but a step falls (its interval lies below zero);
+        does not hold: p >= 0.01; undecided: fewer than three curves.
+        """
+        if np.isnan(self.p):
+            return "undecided"
+        if self.p >= TREND_LEVEL:
+            return "does not hold"
+        return "holds in part" if self.fall[2] < 0 else "holds"
+
+
+def trend(curves: ArrayLike) -> Trend:
+    """Test for a rise: `curves` [n, levels], one curve a seed, levels in the predicted order.
+
+    Raises ValueError for fewer than three levels. With fewer than three curves p is NaN and the verdict undecided.
+    """
+    curves = np.asarray(curves, dtype=float)
+    n, levels = curves.shape
+    if levels < 3:
+        raise ValueError(f"a trend needs at least three levels, not {levels}")
+    steps = np.diff(curves, axis=1)
+    worst = [interval(step, 1 - FALL_LEVEL / (levels - 1)) for step in steps.T]
+    return Trend(
+        p=float(stats.page_trend_test(curves).pvalue) if n >= 3 else np.nan,
+        r2=float(np.mean([_isotonic_r2(curve) for curve in curves])),
+        rise=interval(curves[:, -1] - curves[:, 0]),
+        fall=min(worst, key=lambda step: step[2] if n > 1 else step[0]))
+
+
+def _isotonic_r2(curve: np.ndarray) -> float:
+    """1 - SS(residual) / SS(total) of the best non-decreasing fit; 1 for a constant curve."""
+    total = ((curve - curve.mean()) ** 2).sum()
+    residual = ((curve - isotonic_regression(curve).x) ** 2).sum()
+    return float(1 - residual / total) if total > 0 else 1.0
+
+
+def combine(verdicts: Sequence[str]) -> str:
+    """One verdict over several: theirs where they agree, "undecided" where one is, else "holds in part"."""
+    if "undecided" in verdicts:
+        return "undecided"
+    return verdicts[0] if len(set(verdicts)) == 1 else "holds in part"

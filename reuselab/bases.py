@@ -46,9 +46,9 @@ class Base:
         Under the generator's law: every class equally likely, every image of a class equally likely.
         The share is the squared correlation ratio, var(E[x | class]) / var(x), and 0 where a pixel is constant.
         """
-        by_class = [self.images[self.labels == k].double() for k in range(len(self.classes))]
-        means = torch.stack([x.mean(0) for x in by_class])
-        within = torch.stack([x.var(0, correction=0) for x in by_class]).mean(0)
+        by_class = (self.images[self.labels == k].double() for k in range(len(self.classes)))
+        means, variances = map(torch.stack, zip(*((x.mean(0), x.var(0, correction=0)) for x in by_class)))
+        within = variances.mean(0)
         between = means.var(0, correction=0)
         variance = within + between
         share = torch.where(variance > 0, between / variance, 0)
@@ -93,8 +93,8 @@ def _torchvision(name: str, split: str) -> Base:
     kind = TORCHVISION[name]
     try:
         loaded = kind(folder(), train=split == "train", download=False)
-    except RuntimeError:
-        raise FileNotFoundError(f"base {name} is not in {folder()}: "
+    except Exception as error:
+        raise FileNotFoundError(f"base {name} is not in {folder()} or is damaged ({type(error).__name__}): "
                                 f"set REUSELAB_DATA to a folder that holds torchvision's {kind.__name__}") from None
     pixels = torch.as_tensor(np.asarray(loaded.data))
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)

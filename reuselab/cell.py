@@ -52,10 +52,13 @@ class Cell:
     bob: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
 
     def __post_init__(self):
-        for name, value in self.flat().items():
-            RULES[name](name, value)
-        object.__setattr__(self, "rho", float(self.rho))
-        object.__setattr__(self, "phi", float(self.phi))
+        for field_ in fields(self):
+            value = getattr(self, field_.name)
+            if field_.type is Recipe:
+                Rule("a Recipe", lambda given: isinstance(given, Recipe))(field_.name, value)
+            else:
+                RULES[field_.name](field_.name, value)
+                object.__setattr__(self, field_.name, field_.type(value))
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
@@ -65,6 +68,7 @@ class Cell:
         """A cell from flat names, a recipe's with a prefix: `Cell.of(rho=0.5, bob_epochs=30)`. ValueError for an unknown one."""
         for name in flat:
             known("parameter", name, RULES)
+            RULES[name](name, flat[name])
         cell = cls()
         recipes = {who: replace(getattr(cell, who), **{name.removeprefix(who + "_"): value for name, value in flat.items()
                                                       if name.removeprefix(who + "_") in trainer.RULES and name.startswith(who)})

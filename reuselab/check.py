@@ -28,8 +28,8 @@ class Rule:
 def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
     """A finite real number from `low` (or, with `above`, greater than it) to `high`."""
     def test(value):
-        return (isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-                and (low < value if above else low <= value) and value <= high)
+        return (isinstance(value, Real) and not isinstance(value, bool)
+                and (low < value if above else low <= value) and value <= high and value < math.inf)
     bounds = f"above {low:g}" if above else f"from {low:g}"
     return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else " up"), test)
 
@@ -57,7 +57,7 @@ def choice(*options: str) -> Rule:
         def __call__(self, name, value):
             if not self.test(value):
                 raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}")
-    return Choice("one of " + ", ".join(options), lambda value: isinstance(value, str) and value in options)
+    return Choice("one of " + ", ".join(option or "''" for option in options), lambda value: isinstance(value, str) and value in options)
 
 
 def several(rule: Rule) -> Rule:
@@ -88,5 +88,5 @@ def nearest(name: Any, options: Iterable[str]) -> str:
 
 def shorten(value: Any) -> str:
     """`repr` in one line of at most sixty characters."""
-    shown = repr(value)
+    shown = " ".join(repr(value).split())
     return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -66,6 +66,8 @@ def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, froze
     Raises ValueError for an unknown name.
     """
     known("network", name, NETWORKS)
+    if min(shape[1:]) < 4:
+        raise ValueError(f"images must be at least 4 x 4 pixels, not {shape[1]} x {shape[2]}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(NETWORKS[name](shape, classes), frozen)

@@ -22,13 +22,17 @@ LAYOUTS = ("beside", "stacked")
 
 def joint(classes: int, rho: float) -> NDArray[np.float64]:
     """P(a, b) = (1 - rho) / K^2 + rho [a = b] / K, [K, K]: both marginals uniform, Cramer's V exactly rho."""
+    integer(1, 100_000)("classes", classes)
     RHO("rho", rho)
     return np.full((classes, classes), (1 - rho) / classes**2) + rho * np.eye(classes) / classes
 
 
 def checked_joint(matrix: ArrayLike) -> NDArray[np.float64]:
     """`matrix` as a joint distribution [K_a, K_b]; ValueError unless it is finite, non-negative and sums to 1."""
-    p = np.asarray(matrix, dtype=np.float64)
+    try:
+        p = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        p = np.empty(0)
     if p.ndim != 2 or not np.isfinite(p).all() or (p < 0).any() or abs(p.sum() - 1) > 1e-9:
         raise ValueError("a joint distribution must be a matrix of probabilities that sum to 1")
     return p / p.sum()
@@ -68,9 +72,10 @@ def mixing(phi: float) -> tuple[float, float]:
 def pixel_correlation(rho: ArrayLike, phi: ArrayLike, share: ArrayLike) -> NDArray[np.float64]:
     """Correlation of two facing pixels, (phi + rho share) / (1 + phi rho share); arrays broadcast.
 
-    share: the between-class share of the pixel's variance (`Base.moments`). At rho = 0 this is phi.
+    share: the between-class share of the pixel's variance (`Base.moments`), for two halves of one image set.
+    At rho = 0 this is phi, whatever the sets.
     """
-    shared = np.asarray(rho) * np.asarray(share)
+    phi, shared = np.asarray(phi), np.asarray(rho) * np.asarray(share)
     return (phi + shared) / (1 + phi * shared)
 
 
@@ -123,7 +128,7 @@ class Pairs:
         return m1 + s1 * (u * z1 + v * z2), m2 + s2 * (v * z1 + u * z2)
 
     def __getitem__(self, batch: Tensor | slice) -> Tensor:
-        """Joined images as a network sees them, float32 [B, *shape]: each half with mean 0 and variance 1 overall."""
+        """Joined images as a network sees them, float32 [B, *shape]: each half less its mean grey, over its contrast."""
         halves = [(x - mean.mean()) / (std.square().mean() + mean.var(correction=0)).sqrt()
                   for x, (mean, std) in zip(self.halves(batch), self.statistics)]
         return torch.cat(halves[::-1] if self.swap else halves, dim=3 if self.layout == "beside" else 2)
@@ -173,4 +178,6 @@ def _images_of(base: Base, labels: NDArray[np.int64], rng: np.random.Generator) 
     """For each label an image index of that class, uniformly, int64 [n]."""
     order, start = base.by_class
     low, high = start[:-1][labels], start[1:][labels]
+    if (low == high).any():
+        raise ValueError(f"class {base.classes[int(labels[(low == high).numpy()][0])]} has no images to draw")
     return order[torch.from_numpy(rng.integers(low.numpy(), high.numpy()))]

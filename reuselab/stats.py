@@ -59,19 +59,16 @@ class Trend:
 def trend(curves: ArrayLike) -> Trend:
     """Test for a rise: `curves` [n, levels], one curve a seed, levels in the predicted order.
 
-    Raises ValueError for fewer than three levels. With fewer than three curves p is NaN and the verdict undecided.
+    With fewer than three curves or three levels there is no test: p is NaN and the verdict undecided.
     """
     curves = np.asarray(curves, dtype=float)
     n, levels = curves.shape
-    if levels < 3:
-        raise ValueError(f"a trend needs at least three levels, not {levels}")
-    steps = np.diff(curves, axis=1)
-    worst = [interval(step, 1 - FALL_LEVEL / (levels - 1)) for step in steps.T]
+    steps = [interval(step, 1 - FALL_LEVEL / (levels - 1)) for step in np.diff(curves, axis=1).T]
     return Trend(
-        p=float(stats.page_trend_test(curves).pvalue) if n >= 3 else np.nan,
+        p=float(stats.page_trend_test(curves).pvalue) if min(n, levels) >= 3 else np.nan,
         r2=float(np.mean([_isotonic_r2(curve) for curve in curves])),
         rise=interval(curves[:, -1] - curves[:, 0]),
-        fall=min(worst, key=lambda step: step[2] if n > 1 else step[0]))
+        fall=min(steps, key=lambda step: step[2] if n > 1 else step[0], default=(np.nan,) * 3))
 
 
 def _isotonic_r2(curve: np.ndarray) -> float:

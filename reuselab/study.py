@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from reuselab import cell as cells_
 from reuselab import train
 from reuselab.cell import Cell
+from reuselab.check import integer, known
 
 
 def grid(**axes: Any) -> list[Cell]:
@@ -24,8 +26,11 @@ def grid(**axes: Any) -> list[Cell]:
     `grid(rho=[0, 0.5], retrain=[1, 2], seed=range(5), base="digits")` gives 20 cells. The names are `Cell.flat`'s.
     Raises ValueError for an unknown name, an impossible value, an empty axis or one that repeats an item.
     """
-    lists = {name: list(value) if isinstance(value, (list, tuple, range)) else [value] for name, value in axes.items()}
+    lists = {name: list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else [value] for name, value in axes.items()}
     for name, items in lists.items():
+        known("parameter", name, cells_.RULES)
+        for item in items:
+            cells_.RULES[name](name, item)
         if not items or len(set(items)) < len(items):
             raise ValueError(f"axis {name} must hold at least one item and none twice")
     return [Cell.of(**dict(zip(lists, values))) for values in itertools.product(*lists.values())]
@@ -37,6 +42,10 @@ def study(cells: Sequence[Cell], workers: int | None = None) -> pd.DataFrame:
     Each Alice is trained once for all Bobs who reuse her. workers: processes of one thread each (default: one a core;
     with 1, or where the cells run on a GPU, this process). The table does not depend on it.
     """
+    if workers is not None:
+        integer(1, 1024)("workers", workers)
+    if not len(cells):
+        raise ValueError("a study needs at least one cell")
     order = {cell: i for i, cell in enumerate(cells)}
     if workers is None:
         workers = 1 if train.device(cells[0].alice.device).type != "cpu" else os.cpu_count() or 1

@@ -56,6 +56,7 @@ class Recipe:
 
 def device(name: str = "auto") -> torch.device:
     """The device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU. ValueError for one that is not there."""
+    RULES["device"]("device", name)
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     if name == "auto":
         return torch.device(next(kind for kind, available in there.items() if available()))
@@ -115,7 +116,6 @@ def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
     frozen, top = net[:net.frozen], net[net.frozen:]
     if not net.frozen or not len(top):
         return images, net
-    net.eval()
     size = frozen(images[:2])[0].numel() * 4
     if size * len(images) > FEATURE_BYTES:
         return images, net

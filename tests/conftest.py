@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from reuselab import bases
+from reuselab import bases, book
 
 torch.set_num_threads(1)
 
@@ -40,3 +40,9 @@ def data_folder(tmp_path, monkeypatch):
     yield tmp_path
     for function in remembered:
         function.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The first page of the whole book, built at the preset smoke with warnings as errors."""
+    return book.build("smoke")

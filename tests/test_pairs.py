@@ -62,7 +62,7 @@ def test_ceiling_is_the_best_of_all_rules_from_alices_label_to_bobs():
     assert pairs.ceiling(p) == pytest.approx(max(sum(p[a, b] for a, b in enumerate(rule)) for rule in rules), abs=1e-12)
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("rho", RHOS)
 def test_scipy_and_sklearn_find_the_same_association_on_the_exact_counts(rho):
     p = pairs.joint(10, rho)
     counts = np.rint(p * 1000).astype(int)
@@ -135,7 +135,7 @@ def test_each_image_of_a_class_is_equally_likely_and_drawn_apart_from_the_other_
 @pytest.mark.parametrize("half", [0, 1])
 def test_every_training_digit_is_drawn_uniformly_within_its_class(half):
     drawn = pairs.sample(DIGITS, 300_000, pairs.joint(10, 0.5), seed=5)
-    holds(np.bincount(drawn.index[:, half], minlength=1297), (0.1 / torch.bincount(TRAIN.labels)[TRAIN.labels]).numpy())
+    holds(np.bincount(drawn.index[:, half], minlength=1297), 0.1 / np.bincount(TRAIN.labels)[TRAIN.labels.numpy()])
 
 
 def law(first, second, p):
@@ -188,8 +188,7 @@ def test_facing_pixels_of_independent_images_correlate_by_exactly_phi(phi):
     np.testing.assert_allclose(r, phi, atol=1e-5)
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.6])
-@pytest.mark.parametrize("phi", [-0.5, 0.5])
+@pytest.mark.parametrize("rho, phi", [(0, 0.5), (0.6, -0.5)])
 def test_pixel_correlation_is_exact_on_test_digits_whose_moments_are_others(rho, phi):
     """Enumerated: all 250,000 pairs of test images. Pixels that never vary in train are constant when mixed."""
     r = exact_correlation(*all_pairs(DIGITS, pairs.joint(10, rho), (TEST, TEST), phi=phi))
@@ -207,7 +206,7 @@ def test_pixel_correlation_is_exact_for_dependent_labels(rho, phi):
     r = exact_correlation(*all_pairs((base, base), pairs.joint(4, rho), phi=phi))
     expected = pairs.pixel_correlation(rho, phi, base.moments[2].numpy())
     np.testing.assert_allclose(r, expected, atol=1e-5)
-    assert rho == 0 or np.ptp(r) > 0.1, "rho > 0 adds by each pixel's share"
+    assert rho == 0 or np.ptp(r) > 0.01, "rho > 0 adds by each pixel's share"
 
 
 def measured(drawn):
@@ -233,7 +232,7 @@ def test_facing_pixels_measured_on_many_pairs_of_digits_correlate_as_the_formula
 @pytest.mark.parametrize("phi", [0.6, -0.4])
 def test_digits_beside_a_set_of_another_size_correlate_by_phi(phi):
     other = made([20] * 10, (12, 10), 3)
-    drawn = pairs.sample((TRAIN, other), 20_000, pairs.joint(10, 0), phi=phi, seed=8)
+    drawn = pairs.sample((TRAIN, other), 10_000, pairs.joint(10, 0), phi=phi, seed=8)
     assert drawn.shape == (3, 12, 20)
     r, se = measured(drawn)
     lit = ((drawn.first.images > 0).double().mean(0) > 0.02).flatten().numpy()
@@ -241,7 +240,7 @@ def test_digits_beside_a_set_of_another_size_correlate_by_phi(phi):
 
 
 def test_real_digits_beside_fashion_correlate_by_phi():
-    drawn = pairs.sample((TRAIN, real("fashion")), 20_000, pairs.joint(10, 0), phi=0.5, seed=9)
+    drawn = pairs.sample((TRAIN, real("fashion")), 8_000, pairs.joint(10, 0), phi=0.5, seed=9)
     assert drawn.shape == (1, 28, 56)
     r, se = measured(drawn)
     lit = np.logical_and(*[((base.images > 0).double().mean(0) > 0.05).flatten().numpy() for base in (drawn.first, drawn.second)])
@@ -276,15 +275,11 @@ def test_mixing_keeps_each_pixels_mean_and_variance():
 
 # The joined picture.
 
-def test_each_half_of_the_training_law_has_mean_0_and_variance_1():
-    base, other = made([2, 5, 3]), made([1, 2, 2], (5, 6), seed=1)
-    everything, weights = all_pairs((base, other), pairs.joint(3, 0.5), phi=0.3)
+@pytest.mark.parametrize("rho, phi", [(0.5, 0), (0, 0.3)])
+def test_each_half_has_mean_0_and_variance_1_under_the_training_law(rho, phi):
+    sets = made([2, 5, 3]), made([1, 2, 2], (5, 6), seed=1)
+    everything, weights = all_pairs(sets, pairs.joint(3, rho), phi=phi)
     for half in everything[:].double().chunk(2, dim=3):
-        w = torch.from_numpy(weights)[:, None, None, None] / half[0].numel()
-        if everything.phi:
-            assert (w * half).sum().item() == pytest.approx(0, abs=1e-5)
-    plain, weights = all_pairs((base, other), pairs.joint(3, 0.5))
-    for half in plain[:].double().chunk(2, dim=3):
         w = torch.from_numpy(weights)[:, None, None, None] / half[0].numel()
         assert (w * half).sum().item() == pytest.approx(0, abs=1e-5)
         assert (w * half**2).sum().item() == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,41 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PRESET ?= quick
+BIN := .venv/bin
+
+.PHONY: help book serve test lock clean chromium
+
+help:
+	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
+	@echo "make serve  show the built book on this machine"
+	@echo "make test   install, run every test"
+	@echo "make lock   choose newer versions for requirements.lock"
+
+.venv/done: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: .venv/done
+	$(BIN)/reuselab book --preset $(PRESET)
+
+serve:
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
+
+test: .venv/done chromium
+	$(BIN)/pytest
+
+# The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
+chromium: .venv/done
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	|| $(BIN)/playwright install chromium >/dev/null \
+	|| echo "no Chromium found or fetched: the browser tests will be skipped"
+
+lock: .venv/done
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+		--no-emit-index-url pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf _build

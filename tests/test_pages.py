@@ -1,0 +1,98 @@
+"""Every notebook, run through papermill at the preset smoke, with its numbers held to what results/smoke says."""
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from reuselab import book, page, pairs
+
+PAGES = book.BUILD / "pages" / "smoke"
+
+
+def table(name):
+    return pd.read_csv(PAGES / f"{name}.csv", keep_default_na=False)
+
+
+def glued(name, key):
+    """What the executed page prints for `key`."""
+    for cell in nbformat.read(PAGES / f"{name}.ipynb", 4).cells:
+        for output in cell.get("outputs", []):
+            if output.get("metadata", {}).get("scrapbook", {}).get("name") == key:
+                return output["data"]["application/papermill.record/text/plain"].strip("'")
+    raise KeyError(key)
+
+
+def test_every_page_is_in_the_contents_and_has_presets():
+    toc = (book.ROOT / "_toc.yml").read_text()
+    presets = yaml.safe_load((page.NOTEBOOKS / "presets.yml").read_text())
+    assert set(presets) == set(page.pages())
+    for name in page.pages():
+        assert f"notebooks/{name}\n" in toc
+        for preset in page.PRESETS[::2]:
+            assert set(presets[name][preset]) <= set(page.defaults(name))
+
+
+@pytest.mark.parametrize("name", page.pages())
+def test_a_page_keeps_to_the_house_rules(built, name):
+    cells = [cell for cell in nbformat.read(PAGES / f"{name}.ipynb", 4).cells if cell.cell_type == "code"]
+    assert len(cells) <= 20
+    assert np.median([cell.source.count("\n") + 1 for cell in cells]) <= 8
+    streams = [output for cell in cells for output in cell.outputs if output.output_type in ("stream", "error")]
+    assert not streams, "progress or warnings leaked into the page"
+
+
+def test_task_correlation_meets_its_expectations(built):
+    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "task_correlation.csv").set_index(["rho", "retrain"])
+    found = table("task_correlation").groupby(["rho", "retrain"])[["bob_accuracy", "alice_accuracy"]].mean()
+    assert found.index.equals(expected.index)
+    for measure in found:
+        difference = (found[measure] - expected[measure]).abs()
+        assert (difference <= expected.tolerance).all(), difference
+
+
+def test_task_correlation_has_one_row_a_cell(built):
+    rows = table("task_correlation")
+    assert len(rows) == 3 * 4 * 3 == len(rows[["rho", "retrain", "seed"]].drop_duplicates())
+    assert {"network", "alice_epochs", "bob_pairs", "bob_accuracy", "ceiling", "chance"} <= set(rows)
+
+
+def test_alice_unchanged_reads_her_label_as_bobs(built):
+    """With k = 0 Bob is right when Alice is right and b = a, or by the luck of her errors: near the ceiling, never far above."""
+    rows = table("task_correlation").query("retrain == 0")
+    error = np.sqrt(rows.ceiling * (1 - rows.ceiling) / rows.test_pairs)
+    lost = rows.ceiling * (1 - rows.alice_accuracy)
+    assert (rows.bob_accuracy <= rows.ceiling + 4.5 * error + 0.005).all()
+    assert (rows.bob_accuracy >= rows.ceiling - lost - 4.5 * error - 0.005).all()
+
+
+def test_verdicts_say_what_the_tables_show(built):
+    assert glued("task_correlation", "verdict") == "holds"
+    assert glued("task_correlation", "verdict_gain") == "holds in part"
+    assert glued("pairs", "verdict") == glued("pairs", "verdict_pixels") == "holds"
+
+
+def test_pairs_follow_their_closed_forms(built):
+    laws = table("pairs_labels")
+    n, classes = page.parameters("pairs", "smoke", {})["draws"], 10
+    assert np.allclose(laws.V, laws.rho)
+    assert np.allclose(laws.ceiling, laws.rho + (1 - laws.rho) / classes)
+    error = np.sqrt(laws.ceiling * (1 - laws.ceiling) / n)
+    assert ((laws["ceiling drawn"] - laws.ceiling).abs() <= 4.5 * error + 0.01).all()
+    pixels = table("pairs_pixels")
+    assert ((pixels.measured - pixels.theory).abs() / pixels.error).max() < 5
+    assert np.allclose(pixels.theory[pixels.rho == 0], pixels.phi[pixels.rho == 0])
+
+
+def test_an_executed_page_is_reused_only_while_nothing_changed(built, monkeypatch, tmp_path):
+    values = page.parameters("pairs", "smoke", {})
+    key = book.key("pairs", values)
+    assert (PAGES / "pairs.key").read_text() == key == book.key("pairs", dict(values))
+    assert book.key("pairs", values | {"draws": 20001}) != key
+    assert book.key("task_correlation", values) != key
+    monkeypatch.setattr(page, "source_digest", lambda: "another module")
+    assert book.key("pairs", values) != key
+    monkeypatch.undo()
+    monkeypatch.setattr(book.bases, "digest", lambda base: "other images")
+    assert book.key("pairs", values) != key

@@ -59,7 +59,9 @@ def _svg(drawing: Figure, label: str) -> str:
         svg = out.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg"):], flags=re.S)
     svg = re.sub(r' id="[^"]*_\d+"', "", svg).replace(INK, "currentColor")
-    attributes = f"role='img' aria-label='{html.escape(label, quote=True)}' style='max-width: {6.5 * drawing.get_figwidth():g}rem'"
+    width = drawing.get_figwidth()
+    attributes = (f"role='img' aria-label='{html.escape(label, quote=True)}' "
+                  f"style='min-width: {3.6 * width:g}rem; max-width: {6.5 * width:g}rem'")
     return svg.replace("<svg ", f"<svg {attributes} ", 1)
 
 

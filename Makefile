@@ -2,12 +2,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PRESET ?= quick
 BIN := .venv/bin
 
-.PHONY: help book serve test lock clean chromium
+.PHONY: help book serve test bench lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
 	@echo "make test   install, run every test"
+	@echo "make bench  the speed tables"
 	@echo "make lock   choose newer versions for requirements.lock"
 
 .venv/done: requirements.lock pyproject.toml
@@ -31,6 +32,9 @@ chromium: .venv/done
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install chromium >/dev/null \
 	|| echo "no Chromium found or fetched: the browser tests will be skipped"
+
+bench: .venv/done
+	$(BIN)/python benchmarks/bench_fate.py
 
 lock: .venv/done
 	$(BIN)/pip install --quiet uv

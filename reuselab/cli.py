@@ -59,10 +59,29 @@ def book(preset: str) -> None:
     """Build the whole book, running what has changed."""
     from reuselab import book as books, page as pages
     try:
-        pages.parameters(pages.pages()[0], preset, {})
-    except ValueError as error:
+        for name in pages.pages():
+            pages.parameters(name, preset, {})
+    except (ValueError, FileNotFoundError) as error:
         raise click.UsageError(str(error)) from None
     click.echo(f"The book is at {books.build(preset)}")
+
+
+@cli.command()
+@preset_option
+def claims(preset: str) -> None:
+    """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
+    from reuselab import book as books, claims as scores, page as pages
+    try:
+        for name in pages.pages():
+            pages.parameters(name, preset, {})
+    except (ValueError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from None
+    for name in pages.pages():
+        books.page_notebook(name, preset)
+    board = scores.scoreboard(books.BUILD / "pages" / preset)
+    click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
+    if changed := scores.changed(board, preset):
+        raise Failed("; ".join(changed))
 
 
 def _value(text: str) -> Any:

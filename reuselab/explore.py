@@ -8,22 +8,28 @@ from ipywidgets import HTML, Layout, SelectionSlider, Stack, VBox, jslink
 from reuselab.figures import Shown
 
 
-def explorer(draw: Callable[..., Shown], outer: tuple[str, Sequence[Any]], inner: tuple[str, Sequence[Any]]) -> VBox:
-    """Two sliders over `draw(x, y)`, drawn beforehand for every x of `outer` and y of `inner`, each a (label, values).
+def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VBox:
+    """A slider for each axis (label, values) over `draw(*values)`, drawn beforehand for every combination of values.
 
-    A frame is an HTML widget in a Stack; a slider's index is linked to the Stack's in JavaScript. The inner slider
-    drives the inner Stack of every outer value, so that moving one slider keeps the other where it is.
+    A frame is an HTML widget in Stacks nested axis by axis. A slider's index is linked in JavaScript to every Stack of
+    its axis, so that moving one slider keeps the others where they are.
     """
     sliders = [SelectionSlider(options=[_option(value) for value in values], index=len(values) // 2, description=label,
                                style={"description_width": "9em"}, layout=Layout(width="26em", max_width="100%"))
-               for label, values in (outer, inner)]
-    stacks = [Stack([HTML(draw(x, y)._repr_html_()) for y in inner[1]], selected_index=sliders[1].index) for x in outer[1]]
-    book = Stack(stacks, selected_index=sliders[0].index)
-    jslink((sliders[0], "index"), (book, "selected_index"))
-    for stack in stacks:
-        jslink((sliders[1], "index"), (stack, "selected_index"))
-    return VBox([*sliders, book])
+               for label, values in axes]
+
+    def frames(*chosen: Any) -> HTML | Stack:
+        if len(chosen) == len(axes):
+            return HTML(draw(*chosen)._repr_html_())
+        slider = sliders[len(chosen)]
+        stack = Stack([frames(*chosen, value) for value in axes[len(chosen)][1]], selected_index=slider.index)
+        jslink((slider, "index"), (stack, "selected_index"))
+        return stack
+
+    return VBox([*sliders, frames()])
 
 
 def _option(value: Any) -> str:
+    if value is None:
+        return "infinite"
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)

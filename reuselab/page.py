@@ -1,5 +1,6 @@
 """What a notebook says about itself: its parameters, its table, its provenance."""
 
+import ast
 import hashlib
 import os
 import platform
@@ -18,7 +19,7 @@ from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
 from reuselab import bases, cell, train
-from reuselab.check import Rule, integer, known, several, shorten, text
+from reuselab.check import Rule, integer, known, number, several, shorten, text
 from reuselab.study import grid
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -31,6 +32,17 @@ RULES: dict[str, Rule] = {
     **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
+    "d": integer(20, 2000),
+    "gammas": several(number(0.05, 10)),
+    "degrees": several(number(0, 180)),
+    "sigmas": several(number(0, 10)),
+    "depths": several(integer(2, 10)),
+    "gamma_sources": several(Rule("a number from 0.05 to 100, or null for an infinite sample",
+                                  lambda value: value is None or number(0.05, 100).test(value))),
+    "sigma": number(0, 10),
+    "sigma_source": number(0, 10),
+    "instances": integer(3, 10_000),
+    "descents": integer(3, 10_000),
     "preset": text(),
 }
 
@@ -48,7 +60,7 @@ def read(name: str) -> NotebookNode:
 
 def defaults(name: str) -> dict[str, Any]:
     """The values in the page's parameters cell: the preset quick."""
-    return {key: yaml.safe_load(found["default"]) for key, found in papermill.inspect_notebook(read(name)).items()}
+    return {key: ast.literal_eval(found["default"]) for key, found in papermill.inspect_notebook(read(name)).items()}
 
 
 def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +93,7 @@ def check(values: Mapping[str, Any]) -> None:
             axes[key] = value
         elif key.removesuffix("s") in cell.RULES:
             axes[key.removesuffix("s")] = value
-    for one in grid(**axes):
+    for one in grid(**axes) if axes else []:
         train.device(one.alice.device), train.device(one.bob.device)
     for name in {"base", "bob_base"} & axes.keys():
         for base in [axes[name]] if isinstance(axes[name], str) else axes[name]:
@@ -101,14 +113,14 @@ def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str
     return styled if index else styled.hide(axis="index")
 
 
-def provenance(preset: str, seeds: int, *base_names: str) -> Styler:
+def provenance(preset: str, seeds: int | str, *base_names: str) -> Styler:
     """How this page came about, one row a fact."""
     where = train.device()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
     facts = {
         "preset": preset,
         "seeds": seeds,
-        "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))),
+        "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))) or "none",
         "device": name,
         "versions": f"Python {platform.python_version()}, " + ", ".join(
             f"{package} {version(package)}" for package in ("torch", "torchvision", "numpy", "scipy", "scikit-learn")),

@@ -83,3 +83,17 @@ def combine(verdicts: Sequence[str]) -> str:
     if "undecided" in verdicts:
         return "undecided"
     return verdicts[0] if len(set(verdicts)) == 1 else "holds in part"
+
+
+def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tuple[float, float]:
+    """The largest distance of a mean from what theory expects, in standard errors, and its Bonferroni bound at `level`.
+
+    sample: [n, ...], n independent draws of every setting. expected: broadcasts against [...]. A setting without
+    spread counts 0 where it meets its expectation to 1e-9, else infinity. The bound is Student's t with n - 1 degrees.
+    """
+    sample = np.asarray(sample, dtype=float)
+    n, distance = len(sample), np.abs(sample.mean(0) - expected)
+    error = sample.std(0, ddof=1) / np.sqrt(n)
+    flat = error < 1e-12
+    standard = np.where(flat, np.where(distance < 1e-9, 0.0, np.inf), distance / np.where(flat, 1, error))
+    return float(standard.max()), float(stats.t.isf(level / 2 / standard.size, n - 1))

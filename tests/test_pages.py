@@ -1,12 +1,14 @@
 """Every notebook, run through papermill at the preset smoke, with its numbers held to what results/smoke says."""
 
+import html
+
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from reuselab import book, page, pairs
+from reuselab import book, claims, page
 
 PAGES = book.BUILD / "pages" / "smoke"
 
@@ -71,6 +73,29 @@ def test_verdicts_say_what_the_tables_show(built):
     assert glued("task_correlation", "verdict") == "holds"
     assert glued("task_correlation", "verdict_gain") == "holds in part"
     assert glued("pairs", "verdict") == glued("pairs", "verdict_pixels") == "holds"
+
+
+def test_every_claim_of_the_papers_that_a_page_tests_is_on_the_scoreboard(built):
+    board = claims.scoreboard(PAGES).set_index("claim")
+    assert set(board.index) == set(claims.CLAIMS)
+    assert not (board.verdict == "not run").any()
+    assert claims.changed(board.reset_index(), "smoke") == []
+    shown = (built.parent / "book" / "claims.html").read_text()
+    for claim in claims.CLAIMS.values():
+        assert html.escape(claim.text, quote=False).replace("'", "’") in shown
+    assert claims.changed(board.reset_index().assign(verdict="undecided"), "smoke")[0] == "claim A2 undecided, expected holds"
+
+
+def test_the_theory_pages_meet_their_formulas(built):
+    """Not by the pages' own verdicts: scratch at n = 2 d, and the boundary of fine-tuning without noise, by hand."""
+    risks = table("deep_linear").query("method == 'scratch' and gamma == 2 and sigma == 0.5 and degrees == 0").risk
+    assert abs(risks.mean() - 0.25 * 100 / 99) < 4.5 * risks.std() / np.sqrt(len(risks))
+    forms = table("deep_linear_forms")
+    assert ((forms["mean"] - forms.flow).abs() < (forms["mean"] - forms.published).abs()).mean() >= 0.8
+    gains = table("phase_diagram").query("method == 'fine_tune' and gamma > 1").gain
+    assert gains.abs().max() < 1e-9
+    sweeps = table("phase_diagram_distances").groupby("sweep")
+    assert (sweeps.gain.agg(np.ptp)[["units of y", "length of the source"]] < 1e-9).all()
 
 
 def test_pairs_follow_their_closed_forms(built):

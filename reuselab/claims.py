@@ -1,0 +1,68 @@
+"""The scoreboard: every claim, how it is tested, and what the executed pages found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reuselab.check import choice, known
+
+EXPECTED = Path(__file__).resolve().parent.parent / "results"
+VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
+A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim in our words, who makes it, the page that tests it, and the rule of the test, fixed before the run."""
+
+    source: str
+    page: str
+    text: str
+    rule: str
+
+
+CLAIMS = {
+    "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
+                "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
+    "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
+                "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
+    "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",
+                "intervals of simulated gains: above zero at strong overlap and more so with less data, below zero somewhere at weak overlap"),
+    "B3": Claim(B, "phase_diagram", "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
+                "largest standardised residual over sample sizes and ridges below the Bonferroni bound at 1 %"),
+    "B4": Claim(B, "phase_diagram", "Distances between the data distributions do not predict whether transfer helps; the overlap of the features does.",
+                "distances swept a thousandfold leave the gain unchanged, and at one distance the overlap turns its sign"),
+    "B5": Claim(B, "nonlinear", "Nonlinear (ReLU) networks show the same.",
+                "gain rises with measured overlap, is positive at the highest overlap and least data, falls with data"),
+    "C1": Claim(OURS, "deep_linear", "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the published c = 1.",
+                "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside that of c = 1 in some"),
+}
+
+
+def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none") -> dict[str, Any]:
+    """What a page found on `claim`: its verdict, the effect with its interval in words, and what it was judged on.
+
+    Raises ValueError for an unknown claim or verdict.
+    """
+    known("claim", claim, CLAIMS)
+    choice(*VERDICTS)("verdict", verdict)
+    return {"claim": claim, "verdict": verdict, "effect": effect, "preset": preset, "images": images}
+
+
+def scoreboard(folder: Path) -> pd.DataFrame:
+    """Every claim with what the executed pages in `folder` found, one row a claim; "not run" where no page did."""
+    files = sorted(folder.glob("*_claims.csv"))
+    found = pd.concat([pd.read_csv(path) for path in files]).set_index("claim") if files else pd.DataFrame()
+    told = pd.DataFrame([{"claim": key, "who": claim.source, "what": claim.text, "test": claim.rule, "page": claim.page}
+                         for key, claim in CLAIMS.items()])
+    return told.join(found, on="claim").fillna({"verdict": "not run"}).fillna("")
+
+
+def changed(board: pd.DataFrame, preset: str) -> list[str]:
+    """The verdicts that differ from those kept in results/PRESET/claims.csv, one line each; none where none are kept."""
+    kept = EXPECTED / preset / "claims.csv"
+    expected = pd.read_csv(kept).set_index("claim").verdict if kept.exists() else {}
+    return [f"claim {claim} {verdict}, expected {expected[claim]}"
+            for claim, verdict in zip(board.claim, board.verdict) if claim in expected and verdict != expected[claim]]

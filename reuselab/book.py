@@ -38,14 +38,15 @@ VENDOR = {
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
-    Only what differs from the page's own values is injected. Raises Failed when a cell raises.
+    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums are then
+    taken in one order, and processes share the cores. Raises Failed when a cell raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     own = page.defaults(name)
     changed = {key: value for key, value in values.items() if value != own[key]}
     done = folder / f"{name}.ipynb"
     notebook = page.read(name)
-    os.environ |= {"REUSELAB_OUT": str(folder.resolve()), "REUSELAB_DATA": str(bases.folder().resolve())}
+    os.environ |= {"REUSELAB_OUT": str(folder.resolve()), "REUSELAB_DATA": str(bases.folder().resolve()), "OMP_NUM_THREADS": "1"}
     try:
         papermill.execute_notebook(notebook, done, changed, kernel_name="python3", cwd=folder,
                                    progress_bar=sys.stderr.isatty(), config=Config(KernelManager={"transport": "ipc"}))

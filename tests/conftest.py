@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: small products are slower on two threads than on one
+
 import pytest
 import torch
 

@@ -17,7 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, train
+from reuselab import bases, cell, relu, train
 from reuselab.check import Rule, integer, known, several, shorten, text
 from reuselab.study import grid
 
@@ -25,10 +25,12 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
 
-# A page's parameters are a cell's, one value or, in the plural, several; and these.
+# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks; and these.
 RULES: dict[str, Rule] = {
     **cell.RULES,
     **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
+    **relu.RULES,
+    "decay_samples": relu.RULES["samples"],
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
     "preset": text(),
@@ -73,6 +75,7 @@ def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, An
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
+    relu.check(**values)
     axes = {}
     for key, value in values.items():
         if key == "seeds":

@@ -67,14 +67,14 @@ def gain_against_overlap(gains: pd.DataFrame) -> Figure:
         for n in sizes:
             group = gains[(gains.method == method) & (gains.n == n)]
             rows = summary(group, "mu", "gain").set_index(group.groupby("mu").overlap.mean())
-            _band(axes, rows.sort_index(), _shade(sizes.index(n), len(sizes)))
+            _band(axes, rows.sort_index(), _shade(sizes.index(n)))
         axes.axhline(0, color=REFERENCE, lw=1.2)
         axes.set(xlabel="overlap, measured")
         axes.set_title(NAMES[method])
         _bare(axes)
     panels[0].set_ylabel("gain in risk over scratch")
     top = gains[(gains.method == methods[-1]) & (gains.mu == gains.mu.min())].groupby("n").gain.mean()
-    _name_lines(panels[-1], [(top[n], f"n = {n}", _shade(sizes.index(n), len(sizes))) for n in sizes], gap=0.075)
+    _name_lines(panels[-1], [(top[n], f"n = {n}", _shade(sizes.index(n))) for n in sizes], gap=0.075)
     return drawing
 
 
@@ -92,10 +92,10 @@ def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
     centre = np.exp(np.log(rows["mean"]).mean() - slope * np.log(rows.index).to_numpy().mean())
     axes.plot(n, centre * n**slope, color=INK, ls="--", lw=1.2)
     axes.plot(n, rows["mean"].iloc[0] * (n / n[0]) ** reported, color=REFERENCE, ls=":", lw=1.5)
-    _name_lines(axes, [(centre * n[1] ** slope, f"fit: n^{slope:.2f}", INK),
-                       (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"slope {reported:g}", REFERENCE)], log=True)
     axes.set(xlabel="n, samples", ylabel="scratch risk, E (f̂ - f)²")
     _logarithmic(axes, rows.index)
+    _name_lines(axes, [(centre * n[1] ** slope, f"fit: n^{slope:.2f}", INK),
+                       (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"n^{reported:g}", REFERENCE)])
     _bare(axes)
     return drawing
 
@@ -133,15 +133,15 @@ def _risks(axes: Axes, group: pd.DataFrame) -> None:
 
 
 def _band(axes: Axes, rows: pd.DataFrame, shade: str) -> None:
-    """Means as a line, intervals as a band; on a logarithmic axis a bound at or below 0 is drawn at a tenth of the mean."""
+    """Means as a line, intervals as a band; on a logarithmic axis a bound at or below 0 leaves the picture."""
     axes.plot(rows.index, rows["mean"], color=shade, marker="o", ms=4)
     axes.fill_between(rows.index, rows["low"], rows["high"], color=shade, alpha=0.2, lw=0)
 
 
-def _name_lines(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float = 0.06, log: bool | None = None) -> None:
+def _name_lines(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float = 0.06) -> None:
     """Names of lines (height, name, colour) at the right edge, at least `gap` of the axis apart."""
     low, high = axes.get_ylim()
-    bend = np.log if axes.get_yscale() == "log" or log else float
+    bend = np.log if axes.get_yscale() == "log" else float
     places = [((bend(height) - bend(low)) / (bend(high) - bend(low)), name, shade) for height, name, shade in labels]
     at = -np.inf
     for place, name, shade in sorted(places):
@@ -162,6 +162,6 @@ def _bare(axes: Axes) -> None:
     axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
 
 
-def _shade(i: int, of: int) -> str:
-    """Colour i of a ramp from light to dark blue-green, readable on light and dark pages."""
+def _shade(i: int) -> str:
+    """Colour i of Okabe and Ito's palette, in turn."""
     return RETRAIN[i % len(RETRAIN)]

@@ -30,7 +30,6 @@ RULES: dict[str, Rule] = {
     **cell.RULES,
     **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
     **relu.RULES,
-    "decay_samples": relu.RULES["samples"],
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
     "preset": text(),

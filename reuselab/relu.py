@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike
 from pebble import ProcessPool
 from torch import Tensor
 
-from reuselab import train as trainer
 from reuselab.check import Rule, boolean, integer, number, several
 from reuselab.stats import interval
 
@@ -33,11 +32,13 @@ RULES: dict[str, Rule] = {
     "student_width": integer(2, 100_000),
     "samples": several(integer(4, 10_000_000)),
     "ablations": several(number(0, 1)),
+    "decay_samples": several(integer(4, 10_000_000)),
     "sigma": number(0, 10),
     "replace": boolean(),
     "steps": integer(1, 1_000_000),
     "source_steps": integer(1, 1_000_000),
     "lr": number(0, 1, above=True),
+    "source_lr": number(0, 1, above=True),
 }
 
 
@@ -58,7 +59,7 @@ class Net(NamedTuple):
 class Setting:
     """Sizes and recipe. `source_steps` batches of `batch` fresh noiseless source samples, `steps` full-batch target steps.
 
-    Adam throughout, its rate falling linearly from `lr` to 0. Raises ValueError for a value out of range.
+    Adam throughout, its rate falling linearly to 0 from `source_lr` and from `lr`. Raises ValueError for a value out of range.
     """
 
     d: int = 50
@@ -66,9 +67,10 @@ class Setting:
     student_width: int = 200
     sigma: float = 0.1
     replace: bool = True
-    steps: int = 400
-    source_steps: int = 1500
-    lr: float = 0.01
+    steps: int = 300
+    lr: float = 0.005
+    source_steps: int = 1000
+    source_lr: float = 0.03
     batch: int = 512
 
     def __post_init__(self):
@@ -169,6 +171,11 @@ def solve(features: np.ndarray, y: np.ndarray, ridges: ArrayLike | None = None) 
     return vt.T @ (shrink[best] / s * uy)
 
 
+def device() -> torch.device:
+    """CUDA where it is there, else the CPU. (Not `train.device`: a worker starts in half the time without torchvision.)"""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Tensor]:
     """Train several networks at once, each on its own: w [nets, width, d], v [nets, width]; returns them trained.
 
@@ -201,19 +208,19 @@ def fresh_student(setting: Setting, seed: int) -> Net:
 
 def pretrained(source: Net, setting: Setting, seed: int) -> Net:
     """The source student: trained on `source_steps` * `batch` noiseless samples of the source, none seen twice."""
-    where = trainer.device()
+    where = device()
     generator = torch.Generator(where).manual_seed(seed)
     w, v = _tensors([source], where)
 
     def batch(_):
         x = torch.randn(setting.batch, setting.d, generator=generator, device=where)
         return x, outputs(w, v, x)
-    return _nets(*fit(*_tensors([fresh_student(setting, seed)], where), batch, setting.source_steps, setting.lr))[0]
+    return _nets(*fit(*_tensors([fresh_student(setting, seed)], where), batch, setting.source_steps, setting.source_lr))[0]
 
 
 def trained(starts: Sequence[Net], x: np.ndarray, y: np.ndarray, setting: Setting) -> list[Net]:
     """Every network of `starts` trained full batch on inputs x [n, d] and its own column of y [n, len(starts)]."""
-    where = trainer.device()
+    where = device()
     data = [torch.tensor(part, dtype=torch.float32, device=where) for part in (x, y)]
     return _nets(*fit(*_tensors(starts, where), lambda _: data, setting.steps, setting.lr))
 
@@ -254,30 +261,35 @@ def decay(seed: int, setting: Setting, samples: Sequence[int]) -> list[dict]:
             for n in samples]
 
 
-def experiment(what, seeds: int, setting: Setting, *axes: Sequence, workers: int | None = None) -> pd.DataFrame:
-    """The rows of `what` (`transfer` or `decay`) for `seeds` seeds, with the setting's values as columns.
+def experiment(setting: Setting, seeds: int, samples: Sequence[int], ablations: Sequence[float], decay_samples: Sequence[int],
+               workers: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `transfer` and those of `decay` for every seed, with the setting's values as columns.
 
-    workers: processes of one thread each (default: one a core; on a GPU, this process). The table does not depend on it.
+    workers: processes of one thread each (default: one a core; on a GPU, this process). The tables do not depend on it.
     ValueError, before any work, for a value out of range.
     """
     integer(1, 1000)("seeds", seeds)
-    for name, axis in zip(("samples", "ablations"), axes):
+    for name, axis in {"samples": samples, "ablations": ablations, "decay_samples": decay_samples}.items():
         RULES[name](name, axis)
-    run = partial(_one_thread, what, setting, axes)
-    workers = workers or (1 if trainer.device().type != "cpu" else min(os.cpu_count() or 1, seeds))
+    check(setting.replace, ablations, setting.teacher_width)
+    jobs = [partial(_one_thread, what, seed, setting, *axes)
+            for what, axes in ((transfer, (samples, ablations)), (decay, (decay_samples,))) for seed in range(seeds)]
+    workers = workers or (1 if device().type != "cpu" else os.cpu_count() or 1)
     if workers == 1:
-        tables = [run(seed) for seed in range(seeds)]
+        done = [job() for job in jobs]
     else:
         with ProcessPool(max_workers=workers, context=multiprocessing.get_context("spawn")) as pool:
-            tables = list(pool.map(run, range(seeds)).result())
-    return pd.DataFrame([row | asdict(setting) for rows in tables for row in rows])
+            done = [future.result() for future in [pool.schedule(job) for job in jobs]]
+    first, second = (pd.DataFrame([row | asdict(setting) for rows in part for row in rows]) for part in (done[:seeds], done[seeds:]))
+    return first, second
 
 
-def _one_thread(what, setting, axes, seed):
+def _one_thread(what, *arguments):
+    """Sums are taken in the same order wherever a job runs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return what(seed, setting, *axes)
+        return what(*arguments)
     finally:
         torch.set_num_threads(threads)
 

@@ -18,7 +18,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, train
+from reuselab import bases, cell, relu, train
 from reuselab.check import Rule, integer, known, number, several, shorten, text
 from reuselab.study import grid
 
@@ -26,20 +26,20 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
 
-# A page's parameters are a cell's, one value or, in the plural, several; and these.
+# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks; and these.
 RULES: dict[str, Rule] = {
     **cell.RULES,
     **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
+    **relu.RULES,
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
-    "d": integer(20, 2000),
+    "d": integer(16, 10_000),
     "gammas": several(number(0.05, 10)),
     "degrees": several(number(0, 180)),
     "sigmas": several(number(0, 10)),
     "depths": several(integer(2, 10)),
     "gamma_sources": several(Rule("a number from 0.05 to 100, or null for an infinite sample",
                                   lambda value: value is None or number(0.05, 100).test(value))),
-    "sigma": number(0, 10),
     "sigma_source": number(0, 10),
     "instances": integer(3, 10_000),
     "descents": integer(3, 10_000),
@@ -85,6 +85,7 @@ def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, An
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
+    relu.check(**values)
     axes = {}
     for key, value in values.items():
         if key == "seeds":

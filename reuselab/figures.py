@@ -48,7 +48,7 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
     @wraps(draw)
     def wrapper(*args, caption: str = "", **options) -> Shown:
         with mpl.rc_context(STYLE):
-            return Shown(_svg(draw(*args, **options), caption or draw.__name__), caption, f"figures.{draw.__name__}")
+            return Shown(_svg(draw(*args, **options), caption or draw.__name__), caption, f"{draw.__module__.rpartition('.')[2]}.{draw.__name__}")
     return wrapper
 
 

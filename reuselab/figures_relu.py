@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from reuselab.figures import BOB, INK, REFERENCE, RETRAIN, drawn
 from reuselab.stats import summary
 
 NAMES = {"scratch": "from scratch", "random": "random features", "linear": "linear transfer", "fine_tune": "fine-tuning"}
 COLORS = {"scratch": BOB, "random": "#E69F00", "linear": RETRAIN[1], "fine_tune": RETRAIN[2]}
-OVERLAPS = {"overlap": ("source teacher's neurons", RETRAIN[1]), "student_overlap": ("source student's features", RETRAIN[2]),
+OVERLAPS = {"overlap": ("source teacher's neurons", RETRAIN[5]), "student_overlap": ("source student's features", COLORS["linear"]),
             "random_overlap": ("random features", COLORS["random"])}
 
 
@@ -28,8 +28,8 @@ def overlap_against_ablation(table: pd.DataFrame) -> Figure:
     rows = table.drop_duplicates(["seed", "mu"])
     for column, (name, shade) in OVERLAPS.items():
         _band(axes, summary(rows, "mu", column), shade)
-    _name_lines(axes, [(rows[rows.mu == rows.mu.max()][column].mean(), *look) for column, look in OVERLAPS.items()], gap=0.09)
     axes.set(xlabel="mu, ablated share of the source teacher's neurons", ylabel="overlap, share of E f²", ylim=(0, 1.04))
+    _name_lines(axes, [(rows[rows.mu == rows.mu.max()][column].mean(), *look) for column, look in OVERLAPS.items()], gap=0.09)
     _bare(axes)
     return drawing
 
@@ -84,7 +84,7 @@ def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
 
     table: rows of `relu.decay`.
     """
-    drawing = Figure(figsize=(6.4, 4))
+    drawing = Figure(figsize=(8, 3.8))
     axes = drawing.add_subplot()
     rows = summary(table, "n", "scratch")
     _band(axes, rows, COLORS["scratch"])
@@ -107,6 +107,8 @@ def one_transfer(table: pd.DataFrame, mu: float, n: int) -> Figure:
     axes, bars = drawing.subplots(1, 2, width_ratios=[1.5, 1])
     group = table[table.mu == mu]
     _risks(axes, group)
+    risks = table.groupby(["mu", "n"])[list(NAMES)].mean().to_numpy()
+    axes.set_ylim(0.6 * risks.min(), 1.5 * risks.max())
     axes.axvline(n, color=REFERENCE, lw=1.2, zorder=0)
     axes.set(xlabel="n, target samples", ylabel="risk, E (f̂ - f)²")
     axes.set_title(f"mu = {mu:g}, overlap {group.overlap.mean():.2f}")
@@ -116,7 +118,7 @@ def one_transfer(table: pd.DataFrame, mu: float, n: int) -> Figure:
         if row["n"] > 1:
             bars.plot([row["low"], row["high"]], [at, at], color=INK, lw=1.5)
         bars.annotate(f"{name}  {row['mean']:.3f}", (0, at + 0.4), xytext=(2, 0), textcoords="offset points", va="center", fontsize=9)
-    bars.set(xlim=(0, max(1.0, table[list(NAMES)].mean().max())), yticks=[], xlabel=f"risk at n = {n}")
+    bars.set(xlim=(0, 1.1 * risks.max()), yticks=[], xlabel=f"risk at n = {n}")
     bars.spines["left"].set_visible(False)
     bars.set_ylim(-0.5, len(NAMES) - 0.3)
     return drawing
@@ -127,7 +129,6 @@ def _risks(axes: Axes, group: pd.DataFrame) -> None:
         _band(axes, summary(group, "n", method), COLORS[method])
     for method, column in (("random", "random_overlap"), ("linear", "student_overlap")):
         axes.axhline(1 - group[column].mean(), color=COLORS[method], ls=":", lw=1.2)
-    axes.set_yscale("log")
     _logarithmic(axes, sorted(group.n.unique()))
     _bare(axes)
 
@@ -143,10 +144,13 @@ def _name_lines(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float
     low, high = axes.get_ylim()
     bend = np.log if axes.get_yscale() == "log" else float
     places = [((bend(height) - bend(low)) / (bend(high) - bend(low)), name, shade) for height, name, shade in labels]
-    at = -np.inf
-    for place, name, shade in sorted(places):
-        at = max(at + gap, place)
-        axes.annotate(name, (1, at), xycoords="axes fraction", xytext=(8, 0), textcoords="offset points",
+    places.sort()
+    heights = [places[0][0]]
+    for place, *_ in places[1:]:
+        heights.append(max(heights[-1] + gap, place))
+    lift = np.mean(heights) - np.mean([place for place, *_ in places])
+    for height, (_, name, shade) in zip(heights, places):
+        axes.annotate(name, (1, height - lift), xycoords="axes fraction", xytext=(8, 0), textcoords="offset points",
                       color=shade, va="center", annotation_clip=False)
 
 
@@ -154,7 +158,10 @@ def _logarithmic(axes: Axes, samples: Sequence[int]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(list(samples), [str(n) for n in samples])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=8)
 
 

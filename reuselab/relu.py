@@ -156,19 +156,21 @@ def sample(targets: Sequence[Net], n: int, sigma: float, seed: int) -> tuple[np.
 
 
 def solve(features: np.ndarray, y: np.ndarray, ridges: ArrayLike | None = None) -> np.ndarray:
-    """Heads [width] that fit `y` [n] on `features` [n, width] by ridge regression, solved exactly, in float64.
+    """Heads [width, targets] that fit each column of `y` [n, targets] on `features` [n, width]: ridge regression, exact.
 
-    Minimises |features v - y|^2 + ridge |v|^2; ridge 0 is the least-squares fit of minimum norm. Of several `ridges`
-    the one with the least leave-one-out error is taken (closed form); default: 1e-10 to 1 times the top eigenvalue.
+    Minimises |features v - y|^2 + ridge |v|^2 in float64; ridge 0 is the least-squares fit of minimum norm. Of several
+    `ridges` each column takes the one of least leave-one-out error (closed form); default: 1e-10 to 1 times the top
+    eigenvalue.
     """
     u, s, vt = np.linalg.svd(np.asarray(features, dtype=float), full_matrices=False)
     kept = s > s[0] * 1e-13
     u, s, vt, uy = u[:, kept], s[kept], vt[kept], u[:, kept].T @ y
     ridges = s[0] ** 2 * np.logspace(-10, 0, 31) if ridges is None else np.atleast_1d(ridges)
     shrink = s**2 / (s**2 + ridges[:, None])
-    left_out = (y - (shrink * uy) @ u.T) / np.maximum(1 - shrink @ (u**2).T, 1e-9)
-    best = (left_out**2).mean(1).argmin()
-    return vt.T @ (shrink[best] / s * uy)
+    free = np.maximum(1 - shrink @ (u**2).T, 1e-9)
+    errors = [(((y - u @ (f[:, None] * uy)) / left[:, None]) ** 2).mean(0) for f, left in zip(shrink, free)]
+    best = np.argmin(errors, 0)
+    return vt.T @ (shrink[best].T / s[:, None] * uy)
 
 
 def device() -> torch.device:
@@ -244,11 +246,10 @@ def transfer(seed: int, setting: Setting, samples: Sequence[int], ablations: Seq
     for n in samples:
         x, y = sample(targets, n, setting.sigma, seed)
         nets = trained([start] * len(targets) + [student] * len(targets), x, np.hstack([y, y]), setting)
-        features = {"random": np.maximum(x @ start.w.T, 0), "linear": np.maximum(x @ student.w.T, 0)}
+        random, linear = (solve(np.maximum(x @ w.T, 0), y) for w in (start.w, student.w))
         for i, (mu, target) in enumerate(zip(ablations, targets)):
             found = {"scratch": nets[i], "fine_tune": nets[i + len(targets)],
-                     "random": Net(start.w, solve(features["random"], y[:, i])),
-                     "linear": Net(student.w, solve(features["linear"], y[:, i]))}
+                     "random": Net(start.w, random[:, i]), "linear": Net(student.w, linear[:, i])}
             rows.append({"seed": seed, "mu": mu, "n": n, **overlaps[i], "source_risk": risk(student, source),
                          **{method: risk(found[method], target) for method in METHODS}})
     return rows

@@ -73,6 +73,7 @@ def test_the_overlap_is_the_share_that_least_squares_explains():
     left = y - z @ np.linalg.lstsq(z, y, rcond=None)[0]
     exact = relu.overlap(target, features)
     influence = left**2 - (1 - exact) * y**2
+    assert 0.2 < exact < 0.99
     assert abs(1 - (left**2).sum() / (y**2).sum() - exact) < 4 * influence.std() / np.sqrt(n) / (y**2).mean()
 
 
@@ -99,7 +100,7 @@ def test_ablation_is_nested_counted_and_keeps_power_and_span():
 @pytest.mark.parametrize("n, width", [(40, 12), (12, 40)])
 def test_a_last_layer_without_ridge_is_numpys_least_squares(n, width):
     rng = np.random.default_rng(8)
-    z, y = rng.standard_normal((n, width)), rng.standard_normal(n)
+    z, y = rng.standard_normal((n, width)), rng.standard_normal((n, 3))
     assert np.allclose(relu.solve(z, y, [0.0]), np.linalg.lstsq(z, y, rcond=None)[0])
 
 
@@ -112,15 +113,17 @@ def test_the_ridge_is_the_one_that_leaving_one_out_prefers():
         return np.linalg.solve(z.T @ z + penalty * np.eye(10), z.T @ y)
 
     errors = [sum((y[i] - z[i] @ ridge(np.delete(z, i, 0), np.delete(y, i), r)) ** 2 for i in range(15)) for r in ridges]
-    assert np.allclose(relu.solve(z, y, ridges), ridge(z, y, ridges[int(np.argmin(errors))]))
+    chosen = relu.solve(z, np.stack([y, z[:, 0]], 1), ridges)
+    assert np.allclose(chosen[:, 0], ridge(z, y, ridges[int(np.argmin(errors))]))
+    assert np.allclose(chosen[:, 1], ridge(z, z[:, 0], ridges[0]))
     for r in ridges:
-        assert np.allclose(relu.solve(z, y, [r]), ridge(z, y, r))
+        assert np.allclose(relu.solve(z, y[:, None], [r])[:, 0], ridge(z, y, r))
 
 
 def test_a_last_layer_ends_at_one_minus_overlap():
     target, features = relu.teacher(8, 8, 10), random_net(6, 8, 11).w
     x, y = relu.sample([target], 100_000, 0.5, 12)
-    found = relu.risk(relu.Net(features, relu.solve(np.maximum(x @ features.T, 0), y[:, 0])), target)
+    found = relu.risk(relu.Net(features, relu.solve(np.maximum(x @ features.T, 0), y)[:, 0]), target)
     limit = 1 - relu.overlap(target, features)
     assert limit <= found < limit + 20 * 6 * (limit + 0.25) / 100_000
 

@@ -89,7 +89,8 @@ def build(preset: str) -> Path:
         shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
     board = claims.scoreboard(BUILD / "pages" / preset)
     board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
-    board[["claim", "who", "what", "verdict", "effect", "test", "page"]].to_csv(source / "book" / "scoreboard.csv", index=False)
+    board[["claim", "what", "verdict", "effect"]].to_csv(source / "book" / "scoreboard.csv", index=False)
+    board[["claim", "who", "test", "page"]].to_csv(source / "book" / "tests.csv", index=False)
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 
 

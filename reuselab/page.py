@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import platform
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -12,14 +11,14 @@ from typing import Any
 import jupytext
 import pandas as pd
 import papermill
-import torch
 import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, train
+from reuselab import bases, cell
 from reuselab.check import Rule, integer, known, several, shorten, text
-from reuselab.study import grid
+from reuselab.store import machine
+from reuselab.study import grid, ready
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
@@ -81,12 +80,7 @@ def check(values: Mapping[str, Any]) -> None:
             axes[key] = value
         elif key.removesuffix("s") in cell.RULES:
             axes[key.removesuffix("s")] = value
-    for one in grid(**axes):
-        train.device(one.alice.device), train.device(one.bob.device)
-    for name in {"base", "bob_base"} & axes.keys():
-        for base in [axes[name]] if isinstance(axes[name], str) else axes[name]:
-            if base:
-                bases.load(base, "train")
+    ready(grid(**axes))
 
 
 def keep(table: pd.DataFrame, name: str) -> None:
@@ -103,15 +97,13 @@ def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str
 
 def provenance(preset: str, seeds: int, *base_names: str) -> Styler:
     """How this page came about, one row a fact."""
-    where = train.device()
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+    here = machine()
     facts = {
         "preset": preset,
         "seeds": seeds,
         "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))),
-        "device": name,
-        "versions": f"Python {platform.python_version()}, " + ", ".join(
-            f"{package} {version(package)}" for package in ("torch", "torchvision", "numpy", "scipy", "scikit-learn")),
+        "device": here["device"],
+        "versions": here["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
         "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds",
     }

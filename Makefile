@@ -2,12 +2,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PRESET ?= quick
 BIN := .venv/bin
 
-.PHONY: help book serve test lock clean chromium
+.PHONY: help book serve test bench soak lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
 	@echo "make test   install, run every test"
+	@echo "make bench  install, measure what a study costs"
+	@echo "make soak   install, kill studies at SOAK random moments (default 200)"
 	@echo "make lock   choose newer versions for requirements.lock"
 
 .venv/done: requirements.lock pyproject.toml
@@ -24,6 +26,12 @@ serve:
 
 test: .venv/done chromium
 	$(BIN)/pytest
+
+bench: .venv/done
+	$(BIN)/python benchmarks/bench_study.py
+
+soak: .venv/done
+	SOAK=$${SOAK:-200} $(BIN)/pytest tests/test_faults.py -k moments
 
 # The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
 chromium: .venv/done

@@ -17,8 +17,7 @@ from pandas.io.formats.style import Styler
 
 from reuselab import bases, cell
 from reuselab.check import Rule, integer, known, several, shorten, text
-from reuselab.store import machine
-from reuselab.study import grid, ready
+from reuselab.study import grid, machine, ready
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")

@@ -2,29 +2,23 @@
 
 import fcntl
 import hashlib
-import io
 import json
 import os
-import platform
 import sqlite3
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.json
-import torch
-
-from reuselab import train
-from reuselab.cell import Cell
 from reuselab.check import Failed
+
+if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` needs neither
+    import pandas as pd
+
+    from reuselab.cell import Cell
 
 NAME = "studies.sqlite"
 EXPERIMENT = ("bases", "cell", "check", "models", "pairs", "train")
@@ -61,27 +55,12 @@ def source() -> str:
     return sha.hexdigest()
 
 
-@cache
-def machine(device: str = "auto") -> dict[str, str]:
-    """Where a cell is run: the device's name, the versions of what computes, the state of the checkout ("" without git)."""
-    where = train.device(device)
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} ({platform.machine()}, {os.cpu_count()} cores)"
-    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
-    try:
-        git = subprocess.run(["git", "-C", Path(__file__).parent, "describe", "--always", "--dirty", "--abbrev=40"],
-                             capture_output=True, text=True).stdout.strip()
-    except OSError:
-        git = ""
-    return {"device": name.replace("cpu", "CPU"), "git": git,
-            "versions": ", ".join([f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in packages)])}
-
-
 def canonical(parameters: Mapping[str, Any]) -> str:
     """JSON with sorted keys and no spaces. ValueError for NaN or an infinity."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(cell: Cell) -> str:
+def digest(cell: "Cell") -> str:
     """SHA-256 of the cell's canonical JSON: its name in the database."""
     return sha256(canonical(cell.flat()).encode())
 
@@ -149,6 +128,7 @@ class Store:
         if reason := _damage(self.db):
             self.db.close()
             self._set_aside(" ".join(reason.split()))
+        self.db.execute("PRAGMA synchronous = FULL")
         living = [self.client, *self._living()]
         self.db.execute("DELETE FROM claims WHERE client NOT IN (SELECT value FROM json_each(?))", [json.dumps(living)])
 
@@ -222,7 +202,7 @@ class Store:
         self.db.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", [(name, source(), self.client) for name in digests])
         return True
 
-    def keep(self, cell: Cell, measures: Mapping[str, Any], error: str, provenance: Mapping[str, Any]) -> None:
+    def keep(self, cell: "Cell", measures: Mapping[str, Any], error: str, provenance: Mapping[str, Any]) -> None:
         """Keep what became of `cell`: its measures, or the traceback `error`."""
         flat = canonical(cell.flat())
         name = sha256(flat.encode())
@@ -241,21 +221,16 @@ class Store:
         running = self.db.execute("SELECT count(DISTINCT digest) FROM claims WHERE source = ?", [source()]).fetchone()[0]
         return {"done": count.get("done", 0), "running": running, "failed": count.get("failed", 0), "stale": count.get("stale", 0)}
 
-    def table(self, stale: bool = False) -> pd.DataFrame:
+    def table(self, stale: bool = False) -> "pd.DataFrame":
         """Every finished row, parameters first, in order of arrival.
 
         With `stale`, those of other sources too, and what identifies each: source, provenance and cell, as JSON.
         """
+        from reuselab.cell import Cell
         extra = " || ',\"source\":' || json_quote(source) || ',\"provenance\":' || json_quote(provenance) || ',\"cell\":' || json_quote(cell)"
         text = "substr(cell, 1, length(cell) - 1) || ',' || substr(measures, 2, length(measures) - 2)" + (extra if stale else "") + " || '}'"
         found = self.db.execute(f"SELECT {text} FROM rows WHERE status = 'done' AND (? OR source = ?) ORDER BY id", [stale, source()])
-        parts = []
-        while some := found.fetchmany(20_000):
-            parts.append(pyarrow.json.read_json(io.BytesIO("\n".join(line for (line,) in some).encode())))
-        frame = pa.concat_tables(parts, promote_options="permissive").to_pandas() if parts else pd.DataFrame()
-        last = ["source", "provenance", "cell"] if stale else []
-        first = [name for name in Cell().flat() if name in frame]
-        return frame[first + [name for name in frame if name not in {*first, *last}] + [name for name in last if name in frame]]
+        return _frame(found, [*Cell().flat()], ["source", "provenance", "cell"] if stale else [])
 
     def add(self, rows: Iterable[tuple[str, str, str, str, str]], tolerance: float) -> tuple[int, list[str]]:
         """Rows made elsewhere, each (digest, source, cell, measures, provenance), all in one transaction.
@@ -299,9 +274,23 @@ class Store:
         return self.home / "alices" / f"{name}.safetensors"
 
 
+def _frame(lines: sqlite3.Cursor, first: list[str], last: list[str]) -> "pd.DataFrame":
+    """A data frame from rows of one JSON text, with the columns `first` and `last` at their ends."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import json as pyarrow_json
+    parts = []
+    while some := lines.fetchmany(50_000):
+        parts.append(pyarrow_json.read_json(pa.BufferReader("\n".join(line for (line,) in some).encode()),
+                                            pyarrow_json.ReadOptions(block_size=2**22)))
+    nullable = pd.ArrowDtype if last else None  # other sources may lack a column: whole numbers stay whole
+    frame = pa.concat_tables(parts, promote_options="permissive").to_pandas(types_mapper=nullable) if parts else pd.DataFrame()
+    middle = [name for name in frame if name not in {*first, *last}]
+    return frame[[name for name in [*first, *middle, *last] if name in frame]]
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=60, isolation_level=None)
-    db.execute("PRAGMA synchronous = FULL")
     db.create_function("seal", -1, _seal, deterministic=True)
     return db
 

@@ -5,8 +5,10 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import platform
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 import traceback
@@ -15,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +33,7 @@ from reuselab import bases, train
 from reuselab import cell as cells_
 from reuselab.cell import Cell
 from reuselab.check import Failed, integer, known, number, shorten
-from reuselab.store import Store, digest, machine, source
+from reuselab.store import Store, digest, source
 
 LARGEST = 1_000_000
 _ONE = threading.Lock()
@@ -45,7 +49,8 @@ def grid(**axes: Any) -> list[Cell]:
     lists, size = {}, 1
     for name, value in axes.items():
         known("parameter", name, cells_.RULES)
-        lists[name] = items = list(value[:LARGEST + 1]) if isinstance(value, (list, tuple, range, np.ndarray)) and np.ndim(value) else [value]
+        axis = isinstance(value, (list, tuple, range)) or isinstance(value, np.ndarray) and value.ndim
+        lists[name] = items = list(value[:LARGEST + 1]) if axis else [value]
         if (size := size * max(1, len(items))) > LARGEST:
             raise ValueError(f"a grid must have no more than {LARGEST:,} cells")
         for item in items:
@@ -287,6 +292,21 @@ def work(function: Callable, *args: Any, limit: float | None = None) -> tuple[An
         seconds = round(time.perf_counter() - start, 4)
     device = args[0].bob.device if args else "auto"
     return result, machine(device) | {"source": source(), "seconds": seconds}
+
+
+@cache
+def machine(device: str = "auto") -> dict[str, str]:
+    """Where a cell is run: the device's name, the versions of what computes, the state of the checkout ("" without git)."""
+    where = train.device(device)
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} ({platform.machine()}, {os.cpu_count()} cores)"
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+    try:
+        git = subprocess.run(["git", "-C", Path(__file__).parent, "describe", "--always", "--dirty", "--abbrev=40"],
+                             capture_output=True, text=True).stdout.strip()
+    except OSError:
+        git = ""
+    return {"device": name.replace("cpu", "CPU"), "git": git,
+            "versions": ", ".join([f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in packages)])}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +136,7 @@ class Store:
         """An empty database where there is none, appearing whole: a file of no bytes can only be damage."""
         if not self.path.exists():
             new = self.home / f"{self.client}.sqlite"
-            with _closing(_connect(new)) as db:
+            with closing(_connect(new)) as db:
                 db.executescript(SCHEMA)
             try:
                 os.link(new, self.path)
@@ -153,7 +153,7 @@ class Store:
                 part.rename(f"{aside}{tail}")
         self._create()
         self.db = _connect(self.path)
-        with self.transaction(), _closing(_connect(aside)) as old:
+        with self.transaction(), closing(_connect(aside)) as old:
             sound = sum(self._put(row) for row in _readable(old))
         print(f"reuselab: {self.path} was damaged ({reason}): set aside as {aside.name}, {sound:,} sound rows taken over", file=sys.stderr)
 
@@ -244,7 +244,8 @@ class Store:
                 if self._put((name, code, "done", cell, measures, "", provenance)):
                     new += 1
                     continue
-                here, there = json.loads(self.db.execute("SELECT measures FROM rows WHERE digest = ? AND source = ?", [name, code]).fetchone()[0]), json.loads(measures)
+                kept = self.db.execute("SELECT measures FROM rows WHERE digest = ? AND source = ?", [name, code]).fetchone()
+                here, there = json.loads(kept[0]), json.loads(measures)
                 for measure in sorted(here.keys() | there.keys()):
                     mine, theirs = here.get(measure), there.get(measure)
                     if mine is None or theirs is None or abs(mine - theirs) > tolerance:
@@ -293,14 +294,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=60, isolation_level=None)
     db.create_function("seal", -1, _seal, deterministic=True)
     return db
-
-
-@contextmanager
-def _closing(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield db
-    finally:
-        db.close()
 
 
 def _damage(db: sqlite3.Connection) -> str | None:

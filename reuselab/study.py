@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import itertools
+import json
 import multiprocessing
 import os
 import platform
@@ -19,6 +20,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,6 +201,7 @@ class _Study:
         return result, provenance, ""
 
     def _keep(self, cell: Cell, measures: dict[str, Any], error: str, provenance: dict[str, Any]) -> None:
+        measures = json.loads(json.dumps(measures), parse_constant=lambda _: None)  # NaN is kept as missing
         self.store.keep(cell, measures, error, provenance | {"time": datetime.now(UTC).isoformat(timespec="seconds")})
         if error:
             self.failed[cell] = error
@@ -259,15 +262,28 @@ def _pool(cells: list[Cell], workers: int | None, client: Any, limit: float | No
     if workers == 1 and limit is None:
         yield _Pool(_at_once, 1)
         return
-    pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=[signal.SIGINT, signal.SIG_IGN])
+    pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
     try:
-        pool.schedule(work, [source]).result()
+        with _deaf():
+            first = pool.schedule(work, [source])
+        first.result()
         yield _Pool(lambda function, *args: pool.schedule(work, [function, *args], timeout=limit), 2 * workers)
     except ProcessExpired as error:
         raise Failed(f"the worker processes do not start ({error}): a script needs `if __name__ == \"__main__\":` around a study") from None
     finally:
         pool.stop()
         pool.join()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are begun in here don't hear Ctrl-C: ending them is their client's business."""
+    resource_tracker.ensure_running()  # which would undo it later
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _at_once(function: Callable, *args: Any) -> Future:

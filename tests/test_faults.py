@@ -105,15 +105,18 @@ def test_two_clients_at_once_share_the_work(here, undisturbed):
     assert_resumes(here / "home", here, undisturbed)
 
 
-def test_ctrl_c_leaves_one_line_and_status_130(tmp_path):
+@pytest.mark.parametrize("rows", [0, 5])
+def test_ctrl_c_leaves_one_line_and_status_130(rows, tmp_path):
+    """With workers that are still starting, and with some rows done."""
     home = tmp_path / "home"
     arguments = [word for name, value in TINY.items() for word in ("-p", name, str(value))]
     process = subprocess.Popen([Path(sys.executable).with_name("reuselab"), "study", *arguments, "-p", "seed", json.dumps(list(range(2000))),
                                 "--workers", "2"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
                                env=os.environ | {"REUSELAB_HOME": str(home)})
     until = time.monotonic() + 60
-    while len(kept(home)) < 5 and time.monotonic() < until:
+    while not ((home / NAME).exists() and len(kept(home)) >= rows) and time.monotonic() < until:
         time.sleep(0.05)
+    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=20)
     done = len(kept(home))
@@ -289,3 +292,9 @@ def test_an_alice_who_fails_fails_her_bobs_and_no_other(tmp_path, monkeypatch):
     with pytest.raises(Failed, match="^6 of 24 cells failed and the others are kept; .* with ZeroDivisionError: division by zero; `--retry-failed`"):
         study(CELLS, workers=1, home=tmp_path)
     assert len(kept(tmp_path)) == 18
+
+
+def test_the_books_table_lists_these_faults():
+    table = pd.read_csv(Path(__file__).parent.parent / "results" / "faults.csv")
+    assert [*table.test, "test_the_books_table_lists_these_faults"] == [name for name in globals() if name.startswith("test_")]
+    assert table.tries[0] == 10

@@ -2,13 +2,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PRESET ?= quick
 BIN := .venv/bin
 
-.PHONY: help book serve test bench lock clean chromium
+.PHONY: help book serve test bench soak lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
 	@echo "make test   install, run every test"
-	@echo "make bench  the speed tables"
+	@echo "make bench  the speed tables, against stated rivals"
+	@echo "make soak   kill studies at SOAK random moments (default 200)"
 	@echo "make lock   choose newer versions for requirements.lock"
 
 .venv/done: requirements.lock pyproject.toml
@@ -26,15 +27,19 @@ serve:
 test: .venv/done chromium
 	$(BIN)/pytest
 
+bench: .venv/done
+	$(BIN)/python benchmarks/bench_fate.py
+	$(BIN)/python benchmarks/bench_study.py
+
+soak: .venv/done
+	SOAK=$${SOAK:-200} $(BIN)/pytest tests/test_faults.py -k moments
+
 # The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
 chromium: .venv/done
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install chromium >/dev/null \
 	|| echo "no Chromium found or fetched: the browser tests will be skipped"
-
-bench: .venv/done
-	$(BIN)/python benchmarks/bench_fate.py
 
 lock: .venv/done
 	$(BIN)/pip install --quiet uv

@@ -115,7 +115,8 @@ def stage(source: Path) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     (source / "notebooks").mkdir()
-    shutil.copytree(ROOT / "book", source / "book")
+    for folder in ("book", "results"):
+        shutil.copytree(ROOT / folder, source / folder)
     shutil.copy(ROOT / "_toc.yml", source)
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["execute"]["execute_notebooks"] = "off"

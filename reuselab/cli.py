@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reuselab.check import Failed, nearest
+from reuselab.check import Failed, nearest, shorten
 
 
 class Group(click.Group):
@@ -39,10 +41,8 @@ preset_option = click.option("--preset", default="quick", show_default=True, met
 def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path) -> None:
     """Run one notebook with other parameters."""
     from reuselab import book, page as pages
-    try:
+    with _refusals():
         values = pages.parameters(page, preset, {name: _value(text) for name, text in given})
-    except (ValueError, FileNotFoundError) as error:
-        raise click.UsageError(str(error)) from None
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{page}.ipynb").touch()
@@ -58,11 +58,9 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path) -
 def book(preset: str) -> None:
     """Build the whole book, running what has changed."""
     from reuselab import book as books, page as pages
-    try:
+    with _refusals():
         for name in pages.pages():
             pages.parameters(name, preset, {})
-    except (ValueError, FileNotFoundError) as error:
-        raise click.UsageError(str(error)) from None
     click.echo(f"The book is at {books.build(preset)}")
 
 
@@ -71,17 +69,100 @@ def book(preset: str) -> None:
 def claims(preset: str) -> None:
     """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
     from reuselab import book as books, claims as scores, page as pages
-    try:
+    with _refusals():
         for name in pages.pages():
             pages.parameters(name, preset, {})
-    except (ValueError, FileNotFoundError) as error:
-        raise click.UsageError(str(error)) from None
     for name in pages.pages():
         books.page_notebook(name, preset)
     board = scores.scoreboard(books.BUILD / "pages" / preset)
     click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
     if changed := scores.changed(board, preset):
         raise Failed("; ".join(changed))
+
+
+@cli.command()
+@click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="a parameter of all cells, or an axis of the grid: '[0, 0.5, 1]'")
+@click.option("--workers", type=int, help="processes [default: one a core]")
+@click.option("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, as tcp://HOST:8786")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="a cell that takes longer has failed")
+@click.option("--retry-failed", is_flag=True, help="run cells again that are known to fail")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="write the table as FILE.csv or FILE.parquet")
+def study(given: tuple[tuple[str, str], ...], workers: int | None, scheduler: str | None, time_limit: float | None,
+          retry_failed: bool, out: Path | None) -> None:
+    """Run a grid of cells; those that are kept are not run again."""
+    from reuselab import exchange, study as studies
+    with _refusals():
+        axes = {name: _value(text) for name, text in given}
+        if len(axes) < len(given):
+            raise ValueError("each parameter can be given once")
+        cells = studies.grid(**axes)
+        if out:
+            exchange.writable(out)
+        client = _client(scheduler) if scheduler is not None else None
+        try:
+            table = studies.study(cells, workers, client, time_limit=time_limit, retry_failed=retry_failed)
+        except KeyboardInterrupt as stop:
+            _stop(f"interrupted: {stop}", 130)
+    if out:
+        exchange.write(table, out)
+    click.echo(f"{len(table):,} cells done, " + (f"in {out}" if out else "kept"))
+
+
+@cli.command()
+def status() -> None:
+    """Count the kept cells: done, running, failed, stale."""
+    from reuselab.store import Store
+    with _refusals(), Store() as store:
+        click.echo("\n".join(f"{kind:8}{count:>10,}" for kind, count in store.counts().items()))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def export(file: Path) -> None:
+    """Write all kept rows, stale ones too, as FILE.csv or FILE.parquet."""
+    from reuselab import exchange
+    from reuselab.store import Store
+    with _refusals():
+        exchange.writable(file)
+        with Store() as store:
+            table = store.table(stale=True)
+    exchange.write(table, file)
+    click.echo(f"{len(table):,} rows in {file}")
+
+
+@cli.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+def import_(file: Path) -> None:
+    """Take over the rows of an exported FILE; exit status 1 where one contradicts a row kept here."""
+    from reuselab import exchange
+    from reuselab.store import Store
+    with _refusals():
+        rows = exchange.read(file)
+        with Store() as store:
+            new, contradictions = store.add(rows, exchange.TOLERANCE)
+    click.echo(f"{new:,} new rows of {len(rows):,}")
+    if contradictions:
+        raise Failed(f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
+                     f"which stays: {'; '.join(contradictions[:3])}")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What cannot be done, as one line and exit status 2."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _client(address: str):
+    """A Dask client. ValueError, within seconds, where no scheduler answers."""
+    from distributed import Client
+    try:
+        return Client(address, timeout=5)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"no Dask scheduler answers at {shorten(address)}, which should look like tcp://HOST:8786 ({shorten(str(error))})") from None
 
 
 def _value(text: str) -> Any:

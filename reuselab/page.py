@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import os
-import platform
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,14 +12,13 @@ from typing import Any
 import jupytext
 import pandas as pd
 import papermill
-import torch
 import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, relu, train
+from reuselab import bases, cell, relu
 from reuselab.check import Rule, integer, known, number, several, shorten, text
-from reuselab.study import grid
+from reuselab.study import grid, machine, ready
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
@@ -94,12 +92,8 @@ def check(values: Mapping[str, Any]) -> None:
             axes[key] = value
         elif key.removesuffix("s") in cell.RULES:
             axes[key.removesuffix("s")] = value
-    for one in grid(**axes) if axes else []:
-        train.device(one.alice.device), train.device(one.bob.device)
-    for name in {"base", "bob_base"} & axes.keys():
-        for base in [axes[name]] if isinstance(axes[name], str) else axes[name]:
-            if base:
-                bases.load(base, "train")
+    if axes:
+        ready(grid(**axes))
 
 
 def keep(table: pd.DataFrame, name: str) -> None:
@@ -116,15 +110,13 @@ def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str
 
 def provenance(preset: str, seeds: int | str, *base_names: str) -> Styler:
     """How this page came about, one row a fact."""
-    where = train.device()
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+    here = machine()
     facts = {
         "preset": preset,
         "seeds": seeds,
         "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))) or "none",
-        "device": name,
-        "versions": f"Python {platform.python_version()}, " + ", ".join(
-            f"{package} {version(package)}" for package in ("torch", "torchvision", "numpy", "scipy", "scikit-learn")),
+        "device": here["device"],
+        "versions": here["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
         "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds",
     }

@@ -107,10 +107,10 @@ def test_another_process_gives_the_same_row():
     assert json.loads(out.stdout) == cell.run(c)
 
 
-def test_study_gives_every_cells_row_in_order_whatever_the_workers():
+def test_study_gives_every_cells_row_in_order_whatever_the_workers(tmp_path):
     cells = grid(rho=[1, 0], retrain=[2, 0, 5], **SMALL)[::-1] + grid(network="mlp", seed=[3, 1], **SMALL)
     cells.append(cells[0])
-    here, apart = study(cells, workers=1), study(cells, workers=2)
+    here, apart = study(cells, workers=1, home=tmp_path / "here"), study(cells, workers=2, home=tmp_path / "apart")
     pd.testing.assert_frame_equal(here, apart, check_exact=True)
     assert [Cell.of(**row) for row in here[list(Cell().flat())].to_dict("records")] == cells
     pd.testing.assert_frame_equal(here, pd.DataFrame([cell.run(c) for c in cells]), check_exact=True)

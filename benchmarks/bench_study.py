@@ -1,0 +1,112 @@
+"""What a study costs beside its cells: `make bench` prints the table and keeps it in results/bench_study.csv.
+
+The trivial cells are real `Cell`s whose training and judging are replaced here by constants: what remains is the study itself.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import psutil
+from distributed import Client
+
+from reuselab import study as studies
+from reuselab.store import Store, canonical, sha256, source
+from reuselab.study import grid, machine, study
+
+CELLS = 10_000
+ROWS = 1_000_000
+MEASURES = {"alice_accuracy": 0.875, "bob_accuracy": 0.5, "chance": 0.1, "ceiling": 0.25}
+KEPT = Path(__file__).resolve().parent.parent / "results" / "bench_study.csv"
+
+
+def no_alice(alice):
+    return bytes(100_000)
+
+
+def no_bob(bob, weights):
+    return dict(MEASURES)
+
+
+def seconds(function, *args, **named):
+    start = time.perf_counter()
+    function(*args, **named)
+    return time.perf_counter() - start
+
+
+def overhead(folder):
+    """Milliseconds a trivial cell, in process and over Dask, and by how many megabytes the second half of the cells grew the client."""
+    real = studies.alice_weights, studies.bob_row
+    studies.alice_weights, studies.bob_row = no_alice, no_bob
+    cells = grid(seed=range(CELLS // 100), retrain=range(1, 5), bob_epochs=range(25))
+    half = len(cells) // 2
+    home = Path(folder) / "here"
+    first = seconds(study, cells[:half], workers=1, home=home)
+    before = psutil.Process().memory_info().rss
+    second = seconds(study, cells[half:], workers=1, home=home)
+    grown = (psutil.Process().memory_info().rss - before) / 2**20
+    with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        study(cells[:100], client=client, home=Path(folder) / "warm")
+        dask = seconds(study, cells, client=client, home=Path(folder) / "dask")
+    with Store(home) as store:
+        opened = seconds(store.counts)
+    status = seconds(lambda: Store(home).__exit__()) + opened
+    studies.alice_weights, studies.bob_row = real
+    return (first + second) / CELLS * 1e3, dask / CELLS * 1e3, grown, status
+
+
+def reading(folder):
+    """Seconds to read a million rows into a data frame, from an open database, and to open and check it."""
+    home = Path(folder) / "million"
+    flat, provenance, measures = grid()[0].flat(), json.dumps(machine() | {"seconds": 1.0}), json.dumps(MEASURES)
+    with Store(home) as store, store.transaction():
+        for seed in range(ROWS):
+            cell = canonical(flat | {"seed": seed})
+            store._put((sha256(cell.encode()), source(), "done", cell, measures, "", provenance))
+    opening = time.perf_counter()
+    with Store(home) as store:
+        opening = time.perf_counter() - opening
+        start = time.perf_counter()
+        assert len(store.table()) == ROWS
+        return time.perf_counter() - start, opening
+
+
+def speedup(folder):
+    """Throughput of two Dask workers over that of one, on real cells."""
+    took = []
+    for workers in (1, 2):
+        with Client(n_workers=workers, threads_per_worker=1, dashboard_address=None) as client:
+            warm = grid(seed=range(100, 104), alice_pairs=100, alice_epochs=1, bob_epochs=1, alice_device="cpu", bob_device="cpu")
+            study(warm, client=client, home=Path(folder) / f"warm{workers}")
+            cells = grid(rho=[0, 1], seed=range(6), retrain=[1, 2], alice_epochs=3, alice_device="cpu", bob_device="cpu")
+            took.append(seconds(study, cells, client=client, home=Path(folder) / f"real{workers}"))
+    return took[0] / took[1]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        here, dask, grown, status = overhead(folder)
+        faster = speedup(folder)
+        read, opening = reading(folder)
+    table = pd.DataFrame([
+        ("overhead per cell in this process", f"{here:.2f} ms", "under 3 ms"),
+        ("overhead per cell over Dask", f"{dask:.2f} ms", "under 10 ms"),
+        (f"memory grown by the second {CELLS // 2:,} of {CELLS:,} cells", f"{grown:.0f} MB", "flat"),
+        (f"status of {CELLS:,} rows, with the check on opening", f"{status:.2f} s", "under 1 s"),
+        (f"{ROWS:,} rows read into a data frame", f"{read:.1f} s", "under 10 s"),
+        (f"opening and checking a database of {ROWS:,} rows", f"{opening:.1f} s", ""),
+        ("two Dask workers against one, on real cells", f"{faster:.2f} times", "at least 1.7 times"),
+    ], columns=["what", "measured", "wanted"])
+    table["where"] = f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
+    print(table.to_string(index=False))
+    if "--keep" in sys.argv:
+        table.to_csv(KEPT, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Clients for the fault tests: real processes whose cells fail, hang or die by their seed, and write down that they ran."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from reuselab import study
+from reuselab.study import grid
+
+RAISES, HANGS, DIES, DIES_ONCE = 101, 102, 103, 104
+TINY = dict(network="mlp", test_pairs=100, alice_pairs=50, alice_epochs=1, alice_device="cpu", bob_pairs=50, bob_epochs=1, bob_device="cpu")
+CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["faulty"])
+
+original = study.bob_row
+
+
+def bob_row(bob, weights):
+    """A Bob who meets the fate of his seed; the folder FAULTY keeps what ran, one line a cell, and how long each takes."""
+    folder = Path(os.environ["FAULTY"])
+    with (folder / "ran").open("a") as ran:
+        ran.write(f"{study.digest(bob)} {os.getpid()}\n")
+    if (folder / "healed").exists():
+        return original(bob, weights)
+    time.sleep(float(os.environ.get("FAULTY_DELAY", 0)))
+    if bob.seed == RAISES:
+        raise RuntimeError("no luck")
+    while bob.seed == HANGS:
+        time.sleep(0.01)
+    if bob.seed == DIES or bob.seed == DIES_ONCE and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(bob, weights)
+
+
+def ran(folder):
+    """The digests of the cells that ran, in order."""
+    path = folder / "ran"
+    return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def pids(folder):
+    """The processes in which cells ran."""
+    path = folder / "ran"
+    return {int(line.split()[1]) for line in path.read_text().splitlines()} if path.exists() else set()
+
+
+class Backwards(datetime):
+    """A clock that loses an hour each time it is read."""
+
+    read = 0
+
+    @classmethod
+    def now(cls, zone=None):
+        cls.read += 1
+        return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(hours=cls.read)
+
+
+def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells=CELLS):
+    """What a client process does: a study of `cells`. Its exit status tells how it ended, and FOLDER/said what it said."""
+    os.environ |= {"FAULTY": str(folder), "FAULTY_DELAY": str(delay)}
+    study.bob_row = bob_row
+    if file_size:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    if clock:
+        study.datetime = Backwards
+        study.time.time = lambda: Backwards.now().timestamp()
+    try:
+        study.study(cells, workers=workers, home=home)
+    except study.Failed as error:
+        (folder / "said").write_text(str(error))
+        raise SystemExit(1)
+
+
+def start(*arguments, **options):
+    process = PROCESSES.Process(target=client, args=arguments, kwargs=options)
+    process.start()
+    return process
+
+
+def mounted(folder, size):
+    """Whether a RAM disk of `size` could be mounted on `folder`."""
+    return os.getuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode == 0

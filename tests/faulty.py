@@ -17,7 +17,7 @@ TINY = dict(network="mlp", test_pairs=100, alice_pairs=50, alice_epochs=1, alice
 CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["faulty"])
+PROCESSES.set_forkserver_preload(["reuselab.study"])
 
 original = study.bob_row
 

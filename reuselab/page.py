@@ -61,7 +61,7 @@ def defaults(name: str) -> dict[str, Any]:
     return {key: ast.literal_eval(found["default"]) for key, found in papermill.inspect_notebook(read(name)).items()}
 
 
-def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of page `name`: its defaults, over them the preset's, over these the `given` ones.
 
     Raises ValueError or FileNotFoundError, in one line, before anything runs: for a parameter that the page does not
@@ -72,12 +72,11 @@ def parameters(name: str, preset: str, given: Mapping[str, Any]) -> dict[str, An
     for key in given:
         known("parameter", key, [key for key in own if key != "preset"])
     presets = yaml.safe_load((NOTEBOOKS / "presets.yml").read_text())
-    changes = {key: value for key, value in given.items()}
-    values = own | presets[name].get(preset, {}) | changes
+    values = own | presets[name].get(preset, {}) | given
     for key, value in values.items():
         RULES[key](key, value)
     check(values)
-    changed = ", ".join(f"{key} = {shorten(value)}" for key, value in changes.items())
+    changed = ", ".join(f"{key} = {shorten(value)}" for key, value in given.items())
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
 
 

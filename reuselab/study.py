@@ -129,6 +129,7 @@ class _Study:
                     with _pool(left, workers, client, limit) as pool:
                         self._run(_by_alice(left), pool)
             except KeyboardInterrupt:
+                self._look_up(list(self.names))  # a row may have been kept, and not yet counted
                 raise KeyboardInterrupt(self._so_far()) from None
             except (sqlite3.Error, OSError) as error:
                 raise Failed(f"cannot write into {self.store.home} ({error}): {self._so_far()}") from None

@@ -57,10 +57,8 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path) -
 @preset_option
 def book(preset: str) -> None:
     """Build the whole book, running what has changed."""
-    from reuselab import book as books, page as pages
-    with _refusals():
-        for name in pages.pages():
-            pages.parameters(name, preset, {})
+    from reuselab import book as books
+    _check_pages(preset)
     click.echo(f"The book is at {books.build(preset)}")
 
 
@@ -69,9 +67,7 @@ def book(preset: str) -> None:
 def claims(preset: str) -> None:
     """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
     from reuselab import book as books, claims as scores, page as pages
-    with _refusals():
-        for name in pages.pages():
-            pages.parameters(name, preset, {})
+    _check_pages(preset)
     for name in pages.pages():
         books.page_notebook(name, preset)
     board = scores.scoreboard(books.BUILD / "pages" / preset)
@@ -145,6 +141,14 @@ def import_(file: Path) -> None:
     if contradictions:
         raise Failed(f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
                      f"which stays: {'; '.join(contradictions[:3])}")
+
+
+def _check_pages(preset: str) -> None:
+    """Refuse a preset that some page of the book cannot run with, before any does."""
+    from reuselab import page
+    with _refusals():
+        for name in page.pages():
+            page.parameters(name, preset, {})
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import pytest
 
 from faulty import TINY
 from reuselab import cli, exchange, page, study as studies
-from reuselab.check import Failed
 from reuselab.store import Store, sha256
 from reuselab.study import grid, study
 

@@ -22,6 +22,9 @@ RULES: dict[str, Rule] = {
     "network": choice(*models.NETWORKS),
     "retrain": integer(0, 1_000),
     "init": choice("fresh", "alice"),
+    "probe": boolean(),
+    "alice_task": choice("own", "bob", "shuffled", "none"),
+    "alice_start": integer(0, 1_000),
     "test_pairs": integer(10, 100_000_000),
     "seed": integer(0, 2**32 - 1),
     **{f"{who}_{name}": rule for who in ("alice", "bob") for name, rule in trainer.RULES.items()},
@@ -34,7 +37,9 @@ class Cell:
 
     base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the labels and of
     the pixels. layout, swap: where Bob's half lies. network, retrain, init: what is reused (see `models.reuse`).
-    alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on. seed: of everything.
+    probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
+    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated.
+    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on. seed: of everything.
     """
 
     base: str = "digits"
@@ -46,6 +51,9 @@ class Cell:
     network: str = "cnn"
     retrain: int = 1
     init: str = "fresh"
+    probe: bool = False
+    alice_task: str = "own"
+    alice_start: int = 0
     test_pairs: int = 2000
     seed: int = 0
     alice: Recipe = field(default_factory=Recipe)
@@ -85,13 +93,16 @@ class Cell:
     def alices(self) -> "Cell":
         """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
         plain = Cell()
-        return replace(self, retrain=plain.retrain, init=plain.init, bob=plain.bob)
+        return replace(self, retrain=plain.retrain, init=plain.init, probe=plain.probe, bob=plain.bob)
 
 
 def _seeds(cell: Cell) -> dict[str, int]:
     """One independent stream for each use of randomness."""
     uses = ("alice_pairs", "alice_weights", "alice_order", "bob_pairs", "bob_weights", "bob_order", "test_pairs")
-    return dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
+    seeds = dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
+    if cell.alice_start:
+        seeds["alice_weights"] = int(np.random.SeedSequence(cell.seed, spawn_key=(cell.alice_start,)).generate_state(1)[0])
+    return seeds
 
 
 def draw(cell: Cell, split: str, n: int, seed: int) -> pairs.Pairs:
@@ -112,18 +123,30 @@ def untrained_alice(cell: Cell) -> models.Network:
 
 
 def train_alice(cell: Cell) -> models.Network:
-    """Alice's network, trained on her labels."""
+    """Alice's network, trained as `cell.alice_task` says."""
     seeds = _seeds(cell)
     data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"])
     net = untrained_alice(cell)
-    trainer.train(net, data, data.alice, cell.alice, seeds["alice_order"])
+    if cell.alice_task == "none":
+        trainer.calibrate(net, data)
+    else:
+        trainer.train(net, data, _labels(cell, data), cell.alice, seeds["alice_order"])
     return net
 
 
+def _labels(cell: Cell, data: pairs.Pairs) -> torch.Tensor:
+    """What Alice learns from `data`."""
+    if cell.alice_task == "shuffled":
+        return data.alice[torch.randperm(len(data), generator=torch.Generator().manual_seed(cell.seed))]
+    return data.bob if cell.alice_task == "bob" else data.alice
+
+
 def train_bob(cell: Cell, alice: models.Network) -> models.Network:
-    """Bob's network: Alice's lower blocks, and the top `cell.retrain` blocks trained on his labels."""
+    """Bob's network: Alice's lower blocks under the top `cell.retrain` blocks, or a probe, trained on his labels."""
     seeds = _seeds(cell)
     data = draw(cell, "train", cell.bob.pairs, seeds["bob_pairs"])
+    if cell.probe:
+        return trainer.solve(alice[:len(alice) - cell.retrain], data, data.bob, len(data.second.classes))
     own = models.build(cell.network, data.shape, len(data.second.classes), seeds["bob_weights"])
     net = models.reuse(alice, own, cell.retrain, cell.init)
     trainer.train(net, data, data.bob, cell.bob, seeds["bob_order"])
@@ -131,7 +154,7 @@ def train_bob(cell: Cell, alice: models.Network) -> models.Network:
 
 
 def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
-    """One row: every parameter, then alice_accuracy, bob_accuracy, chance and ceiling.
+    """One row: every parameter, then alice_accuracy (on the task she was taught), bob_accuracy, chance and ceiling.
 
     Both are judged on the same pairs of unseen images. The same cell gives the same row to the bit on one machine's CPU
     (computed with one thread). Pass `alice` to spare her training; None trains her.
@@ -142,7 +165,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
         test = draw(cell, "test", cell.test_pairs, _seeds(cell)["test_pairs"])
         labels = pairs.joint(len(test.second.classes), cell.rho)
         return cell.flat() | {
-            "alice_accuracy": trainer.accuracy(alice, test, test.alice),
+            "alice_accuracy": trainer.accuracy(alice, test, test.bob if cell.alice_task == "bob" else test.alice),
             "bob_accuracy": trainer.accuracy(bob, test, test.bob),
             "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),

@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 from torch import nn
+from torchvision.models import resnet18 as torchvision_resnet18
 
 from reuselab.check import integer, known
 
@@ -57,7 +58,18 @@ def mlp(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module
         head=nn.Linear(128, classes))
 
 
-NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Module]]] = {"cnn": cnn, "mlp": mlp}
+def resnet18(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module]:
+    """torchvision's ResNet-18 with a stem for small images (3 x 3, stride 1, no pooling): stem, four stages, head."""
+    net = torchvision_resnet18(num_classes=classes)
+    net.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return OrderedDict(
+        stem=nn.Sequential(net.conv1, net.bn1, net.relu),
+        stage1=net.layer1, stage2=net.layer2, stage3=net.layer3, stage4=net.layer4,
+        head=nn.Sequential(net.avgpool, nn.Flatten(), net.fc))
+
+
+NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Module]]] = {"cnn": cnn, "mlp": mlp, "resnet18": resnet18}
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, frozen: int = 0) -> Network:

@@ -1,8 +1,13 @@
 """One trainer for Alice and Bob: recipe in, trained network and history out."""
 
+from collections import OrderedDict
+from copy import deepcopy
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,6 +17,7 @@ from reuselab.pairs import Pairs
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 FEATURE_BYTES = 2**28
+PENALTIES = np.logspace(-1, 7, 9)
 
 RULES = {
     "pairs": integer(10, 100_000_000),
@@ -120,6 +126,41 @@ def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
     if size * len(images) > FEATURE_BYTES:
         return images, net
     return torch.cat([frozen(images[i:i + 1024]) for i in range(0, len(images), 1024)]), top
+
+
+@torch.no_grad()
+def calibrate(net: Network, images: Pairs) -> None:
+    """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # a plain average over the batches
+        norm.reset_running_stats()
+    net.train()
+    for i in range(0, len(images), 1024):
+        net(images[i:i + 1024])
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+@torch.no_grad()
+def solve(lower: Network, images: Pairs, labels: Tensor, classes: int) -> Network:
+    """`lower`, frozen, under a linear head solved to the end: no step size, no stopping, the same for any features.
+
+    The features of the n pairs are standardised, and ridge regression on labels of -1 and 1 takes the penalty, out of
+    `PENALTIES`, with the least leave-one-out error. An empty `lower` leaves the raw pixels. labels: int64 [n].
+    """
+    where = next((w.device for w in lower.parameters()), torch.device("cpu"))
+    images = images.to(where)
+    lower = deepcopy(lower).eval()
+    features = torch.cat([lower(images[i:i + 1024]).flatten(1) for i in range(0, len(images), 1024)]).cpu().double().numpy()
+    targets = 2.0 * F.one_hot(labels.cpu(), classes).numpy() - 1
+    scaler = StandardScaler().fit(features)
+    ridge = RidgeCV(PENALTIES).fit(scaler.transform(features), targets)
+    weight = ridge.coef_ / scaler.scale_
+    head = nn.Linear(*weight.shape[::-1], device=where)
+    head.weight.copy_(torch.from_numpy(weight))
+    head.bias.copy_(torch.from_numpy(ridge.intercept_ - weight @ scaler.mean_))
+    return Network(OrderedDict([*lower.named_children(), ("probe", nn.Sequential(nn.Flatten(), head))]), len(lower) + 1)
 
 
 @torch.no_grad()

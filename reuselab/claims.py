@@ -26,6 +26,8 @@ class Claim:
 CLAIMS = {
     "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
                 "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
+    "A4": Claim(A, "layers", "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",
+                "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
                 "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
     "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",

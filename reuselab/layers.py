@@ -1,12 +1,11 @@
 """How many blocks should Bob retrain, and does that number tell how his task is correlated with Alice's (Mohamud & Brink 2026, A4)?"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
+from scipy.stats import rankdata
 
 from reuselab import stats
 
@@ -72,13 +71,13 @@ def lower_over_upper(curves: Curves, blocks: int) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Converse:
-    """Whether k* tells rho. tau: Kendall's tau-b of k* and rho over all seeds; p: of no order against a fall, by permutation.
+    """Whether k* tells rho. order: Spearman's rank correlation of k* and rho over all seeds; p: of none against a fall.
 
     told: counts of the true rho (rows) and the rho that k* tells (columns), each seed judged by the others.
     right: share told right, with its 95 % t-interval over seeds; chance: one over the number of rhos.
     """
 
-    tau: float
+    order: float
     p: float
     told: pd.DataFrame
     right: tuple[float, float, float]
@@ -95,10 +94,13 @@ def converse(curves: Curves, draws: int = 2000, seed: int = 0) -> Converse:
     from the other seeds: the rho under which it is most frequent (add-one smoothing; of equals the lowest).
     """
     best, levels = curves.best, np.arange(len(curves.rhos))
-    rhos, n = np.repeat(levels, best.shape[1]), best.shape[1]
-    tau = _tau(rhos, best)
-    rng = np.random.default_rng(seed)
-    at_least = sum(_tau(rhos, rng.permuted(best, axis=0)) <= tau + 1e-12 for _ in range(draws))
+    n = best.shape[1]
+    ranks = rankdata(best).reshape(best.shape) - (best.size + 1) / 2
+    rhos = (levels - levels.mean())[:, None]
+    permuted = np.random.default_rng(seed).permuted(np.tile(ranks, (draws, 1, 1)), axis=1)
+    order, chances = (ranks * rhos).sum(), (permuted * rhos).sum(axis=(1, 2))
+    p = ((chances <= order + 1e-9).sum() + 1) / (draws + 1)
+    scale = np.sqrt((ranks**2).sum() * (rhos**2).sum() * n)
     told = np.zeros((len(levels), len(levels)), dtype=int)
     right = np.zeros(n)
     for left_out in range(n):
@@ -107,28 +109,21 @@ def converse(curves: Curves, draws: int = 2000, seed: int = 0) -> Converse:
         told[levels, likely] += 1
         right[left_out] = (likely == levels).mean()
     names = [f"{rho:g}" for rho in curves.rhos]
-    return Converse(tau, (at_least + 1) / (draws + 1),
+    return Converse(float(order / scale) if scale > 0 else 0.0, float(p),
                     pd.DataFrame(told, index=pd.Index(names, name="true rho"), columns=pd.Index(names, name="told rho")), stats.interval(right))
-
-
-def _tau(rhos: NDArray, best: NDArray) -> float:
-    """Kendall's tau-b of k* [rho, seed] with its rhos; 0 where k* never changes."""
-    if (best == best.flat[0]).all():
-        return 0.0
-    return float(kendalltau(rhos, best.ravel()).statistic)
 
 
 def verdict(curves: Curves, blocks: int) -> tuple[str, str]:
     """(lower layers preferable at the lowest rho, best number of blocks indicative of rho): the rules, fixed beforehand.
 
     First: holds if the interval of `lower_over_upper` lies above zero, does not hold if below, else undecided.
-    Second: holds if p < 0.01 with tau < 0 and the interval of the share told right lies above chance; holds in part if
+    Second: holds if p < 0.01 and the interval of the share told right lies above chance; holds in part if
     only one of these; else does not hold. Both are undecided with fewer than three seeds.
     """
     if curves.accuracy.shape[1] < FEWEST_SEEDS:
         return "undecided", "undecided"
     _, low, high = lower_over_upper(curves, blocks)
     test = converse(curves)
-    falls, tells = test.p < LEVEL and test.tau < 0, test.right[1] > test.chance
+    falls, tells = test.p < LEVEL, test.right[1] > test.chance
     return ("holds" if low > 0 else "does not hold" if high < 0 else "undecided",
             "holds" if falls and tells else "holds in part" if falls or tells else "does not hold")

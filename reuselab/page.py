@@ -25,9 +25,10 @@ PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
 
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks; and these.
+PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_sizes": "bob_pairs"}
 RULES: dict[str, Rule] = {
     **cell.RULES,
-    **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
+    **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
@@ -89,8 +90,8 @@ def check(values: Mapping[str, Any]) -> None:
             axes["seed"] = range(value)
         elif key in cell.RULES:
             axes[key] = value
-        elif key.removesuffix("s") in cell.RULES:
-            axes[key.removesuffix("s")] = value
+        elif key in PLURALS:
+            axes[PLURALS[key]] = value
     if axes:
         ready(grid(**axes))
 

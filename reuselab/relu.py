@@ -181,7 +181,7 @@ def device() -> torch.device:
 def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Tensor]:
     """Train several networks at once, each on its own: w [nets, width, d], v [nets, width]; returns them trained.
 
-    batch(i): inputs x [n, d], shared, and labels y [n, nets] of step i. Adam on the mean squared error, rate to 0.
+    batch(i): inputs x [n, d], shared, or [nets, n, d], and labels y [n, nets] of step i. Adam on the mean squared error, rate to 0.
     """
     w, v = w.clone().requires_grad_(), v.clone().requires_grad_()
     optimizer = torch.optim.Adam([w, v], lr=lr)
@@ -196,7 +196,9 @@ def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Ten
 
 
 def outputs(w: Tensor, v: Tensor, x: Tensor) -> Tensor:
-    """f(x) [n, nets] for x [n, d]."""
+    """f(x) [n, nets] for x [n, d], or for inputs of each network's own, x [nets, n, d]."""
+    if x.ndim == 3:
+        return ((x @ w.mT).relu() @ v[..., None])[..., 0].T
     return ((x @ w.flatten(0, 1).T).relu().unflatten(1, v.shape) * v).sum(2)
 
 

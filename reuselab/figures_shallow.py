@@ -73,8 +73,8 @@ def bob(table: pd.DataFrame, setting: Setting, rule: str, strength: float) -> Fi
     drawing = Figure(figsize=(8, 4.2))
     panels = drawing.subplots(1, 2, sharey=True)
     for axes, coupling in zip(panels, COUPLINGS):
-        for shade, n, _, rows in _bobs(axes, table, setting, coupling, rule, strength):
-            _points(axes, rows, shade)
+        for shade, _, rows in _bobs(axes, table, setting, coupling, rule, strength):
+            _points(axes, summary(rows, "alpha", "value"), shade)
         axes.set_title(coupling)
     panels[0].set_ylabel("Bob's accuracy")
     panels[0].legend(frameon=False, fontsize=9, loc="lower right", labelcolor="linecolor", handlelength=1.2)
@@ -82,15 +82,14 @@ def bob(table: pd.DataFrame, setting: Setting, rule: str, strength: float) -> Fi
 
 
 def _bobs(axes: Axes, table: pd.DataFrame, setting: Setting, coupling: str, rule: str, strength: float) -> list[tuple]:
-    """Draw the closed forms of one rule; returns (shade, n, line over `DENSE`, means and intervals) of every Bob."""
+    """Draw the closed forms of one rule; returns (shade, n, rows of the simulation) of every Bob."""
     _, _, lam, steps = next(each for each in setting.rules if each[:2] == (rule, strength))
     r, found = shallow.theory(setting, coupling, DENSE, lam, steps)[1], []
     group = table[(table.coupling == coupling) & (table.rule == rule) & (table.strength == strength)]
     for i, n in enumerate([0, *sorted(set(group.n) - {0})]):
         line, shade = shallow.tuned(r, n) if n else shallow.accuracy(r), FINE[(i - 1) % len(FINE)] if n else BOB
         axes.plot(DENSE, line, color=shade, lw=1.6, label=f"fine-tuned, n = {n}" if n else "unchanged")
-        rows = group[(group.n == n) & (group.measure == ("fine-tuned" if n else "unchanged"))]
-        found.append((shade, n, line, summary(rows, "alpha", "value")))
+        found.append((shade, n, group[(group.n == n) & (group.measure == ("fine-tuned" if n else "unchanged"))]))
     _accuracy(axes)
     return found
 
@@ -196,12 +195,13 @@ def one_bob(table: pd.DataFrame, setting: Setting, alpha: float, coupling: str, 
     plane.set(xlim=(0, 1.3), ylim=(-1.15, 1.15), xlabel="w1, Alice's group", ylabel="w2, Bob's group", xticks=[0, 1], yticks=[-1, 0, 1])
     plane.set_title(f"w2 / w1 = {ratio:.2f}")
     words = []
-    for shade, n, line, rows in _bobs(axes, table, setting, coupling, *rule):
-        axes.errorbar(alpha, rows.loc[alpha, "mean"], yerr=(rows.loc[alpha, "high"] - rows.loc[alpha, "low"]) / 2, color=shade, marker="o", ms=7)
-        words.append((rows.loc[alpha, "mean"], f"n = {n}" if n else "unchanged", shade))
+    for shade, n, rows in _bobs(axes, table, setting, coupling, *rule):
+        mean, low, high = interval(rows[rows.alpha == alpha].value)
+        axes.errorbar(alpha, mean, yerr=(high - low) / 2, color=shade, marker="o", ms=7)
+        words.append(f"n = {n}: {mean:.2f}" if n else f"unchanged: {mean:.2f}")
     axes.axvline(alpha, color=REFERENCE, lw=1, zorder=0)
     axes.legend(frameon=False, fontsize=9, loc="lower right", labelcolor="linecolor", handlelength=1.2)
-    axes.set_title(", ".join(f"{name} {mean:.2f}" for mean, name, _ in words), fontsize=9)
+    axes.set_title(", ".join(words), fontsize=9)
     axes.set_ylabel("Bob's accuracy")
     return drawing
 

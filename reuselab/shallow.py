@@ -379,18 +379,18 @@ def _weights(table):
     his, own = (table[table.measure == name].set_index([*keys, "alpha", "seed"]).value for name in ("bob's weight", "own weight"))
     zero = his.xs(0, level="alpha").groupby(keys).agg(list)
     outside = [low > 0 or high < 0 for low, high in (_bounds(values, len(zero)) for values in zero)]
-    ratio = (his / own)
+    ratio = his / own
     ends = max(np.abs(ratio.xs(sign, level="alpha") - sign).max() for sign in (-1, 1))
     curves = ratio.groupby(["coupling", "seed", "alpha"]).mean().unstack()
     rises = [trend(sign * curves.loc[coupling, [a for a in sorted(curves, key=abs) if sign * a >= 0]]).verdict
              for coupling in COUPLINGS for sign in (-1, 1)]
-    return (combine([_word(not any(outside)), _word(ends < 1e-6), *rises]),
+    return (_whole([_word(not any(outside)), _word(ends < 1e-6), *rises]),
             f"at 0: {len(zero) - sum(outside)} of {len(zero)} intervals include 0; at the ends at most {ends:.0e} from 1; rises: {', '.join(sorted(set(rises)))}")
 
 
 def _rises(plain, best):
     names = [trend(part[coupling]).verdict for coupling in COUPLINGS for part in (plain, best.loc[:, best.columns.get_level_values(1) >= 0])]
-    return combine(names), "; ".join(f"{coupling} unchanged {a}, fine-tuned {b}" for coupling, a, b in zip(COUPLINGS, names[::2], names[1::2]))
+    return _whole(names), "; ".join(f"{coupling} unchanged {a}, fine-tuned {b}" for coupling, a, b in zip(COUPLINGS, names[::2], names[1::2]))
 
 
 def _useless(plain, best):
@@ -440,6 +440,11 @@ def _weakest(curves: pd.DataFrame) -> list[float]:
 
 def _said(found: list, sign: str = "") -> str:
     return ", ".join(f"{name} [{low:{sign}.3f}, {high:{sign}.3f}]" for name, low, high in found)
+
+
+def _whole(verdicts: list[str]) -> str:
+    """One part of several conditions: one that does not hold decides."""
+    return "does not hold" if "does not hold" in verdicts else combine(verdicts)
 
 
 def _word(fine: bool) -> str:

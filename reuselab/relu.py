@@ -164,6 +164,8 @@ def solve(features: np.ndarray, y: np.ndarray, ridges: ArrayLike | None = None) 
     """
     u, s, vt = np.linalg.svd(np.asarray(features, dtype=float), full_matrices=False)
     kept = s > s[0] * 1e-13
+    if not kept.any():  # every neuron silent on every sample
+        return np.zeros((len(vt.T), y.shape[1]))
     u, s, vt, uy = u[:, kept], s[kept], vt[kept], u[:, kept].T @ y
     ridges = s[0] ** 2 * np.logspace(-10, 0, 31) if ridges is None else np.atleast_1d(ridges)
     shrink = s**2 / (s**2 + ridges[:, None])

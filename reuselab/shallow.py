@@ -310,7 +310,7 @@ def _one_hidden(half: np.ndarray, his: np.ndarray, start: np.ndarray, net: relu.
     found = {}
     for (name, n), each in nets.items():
         output, label = np.maximum(z @ each.w.T, 0) @ each.v, z @ b
-        found[name, n] = ((output * label > 0).mean(), none, none)
+        found[name, n] = ((1 + np.sign(output * label)).mean() / 2, none, none)  # where all neurons are silent, a coin decides
         if name != "untrained":
             square = (output - label) ** 2
             found[f"{name} risk", n] = (square.mean(), relu.risk(each, target), square.std(ddof=1) / len(z)**0.5)

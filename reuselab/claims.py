@@ -24,6 +24,9 @@ class Claim:
 
 
 CLAIMS = {
+    "A1": Claim(A, "shallow", "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises with that correlation, and a new "
+                "last layer uses even a weak one, most of all if it is global, and can flip its sign.",
+                "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest alpha, sign, global over pairwise; residuals like noise"),
     "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
                 "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
     "A4": Claim(A, "layers", "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",

@@ -16,7 +16,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, relu
+from reuselab import bases, cell, relu, shallow
 from reuselab.check import Rule, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
@@ -24,12 +24,13 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
 
-# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks; and these.
-PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_sizes": "bob_pairs"}
+# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
+PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
 RULES: dict[str, Rule] = {
     **cell.RULES,
     **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
+    **shallow.RULES,
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
     "d": integer(16, 10_000),
@@ -84,6 +85,7 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
     relu.check(**values)
+    shallow.check(**values)
     axes = {}
     for key, value in values.items():
         if key == "seeds":

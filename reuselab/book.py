@@ -53,7 +53,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     os.environ |= {"REUSELAB_OUT": str(folder.resolve()), "REUSELAB_DATA": str(bases.folder().resolve()), "OMP_NUM_THREADS": "1"}
     try:
         papermill.execute_notebook(notebook, done, changed, kernel_name="python3", cwd=folder,
-                                   progress_bar=sys.stderr.isatty(), config=Config(KernelManager={"transport": "ipc"}))
+                                   progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(), config=Config(KernelManager={"transport": "ipc"}))
     except PapermillExecutionError as error:
         raise Failed(f"page {name} failed: {error.ename}: {error.evalue.splitlines()[0]} (see {done})") from None
     return done

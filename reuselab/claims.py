@@ -26,6 +26,8 @@ class Claim:
 CLAIMS = {
     "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
                 "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
+    "A3": Claim(A, "zero_correlation", "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
+                "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over cuts at 5 %)"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
                 "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
     "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",

@@ -26,6 +26,8 @@ class Claim:
 CLAIMS = {
     "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
                 "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
+    "A5": Claim(A, "attribution", "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
+                "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
                 "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
     "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",

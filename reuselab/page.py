@@ -29,6 +29,7 @@ RULES: dict[str, Rule] = {
     **cell.RULES,
     **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
     **relu.RULES,
+    "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
     "d": integer(16, 10_000),

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import safetensors.torch
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from reuselab import attribution, models, stats
@@ -18,29 +18,41 @@ from reuselab.store import Store
 from reuselab.study import alice_name
 
 CHECKS = ("share_changed", "share_lost")
+RESAMPLES = 2000
 
 
 def trends(table: pd.DataFrame, method: str) -> dict[str, stats.Trend]:
-    """What the claim predicts of one method's share on Bob's half, each as a rise that `stats.trend` tests.
+    """What the claim predicts of one method's shares, each as a rise that `stats.trend` tests.
 
-    "rises with k": at the lowest rho. "falls with rho, k = ...": of every Bob who reuses blocks and trains others, the share
-    on Alice's half against rho. table: rows of a study with `attribute`.
+    "Bob's half, with k": at the lowest rho. "Alice's half, with rho at k = ...": of every Bob who reuses blocks and trains
+    others. table: rows of a study with `attribute`.
     """
     everything = len(models.blocks(table["network"].iloc[0]))
     share = f"share_{method}"
     least = table[table.rho == table.rho.min()]
-    found = {"rises with k": stats.trend(least.pivot(index="seed", columns="retrain", values=share))}
+    found = {"Bob's half, with k": stats.trend(least.pivot(index="seed", columns="retrain", values=share))}
     for k, rows in table[table.retrain.between(1, everything - 1)].groupby("retrain"):
-        found[f"falls with rho, k = {k}"] = stats.trend(1 - rows.pivot(index="seed", columns="rho", values=share))
+        found[f"Alice's half, with rho at k = {k}"] = stats.trend(1 - rows.pivot(index="seed", columns="rho", values=share))
     return found
 
 
 def check(table: pd.DataFrame, method: str, against: str) -> tuple[float, float, float]:
-    """Rank correlation, over all (rho, k) of a seed, of a method's share and the share `against`: mean and 95 % t-interval over seeds.
+    """Rank correlation over (rho, k) of a method's share and the share `against`, both means over seeds, with the 95 % interval
+    of a bootstrap over seeds: (value, low, high).
 
-    against: a column of `CHECKS`. Rows where it is missing don't count; NaN where a seed has fewer than four others.
+    against: a column of `CHECKS`; where it is missing for a seed, that (rho, k) does not count. NaN with fewer than three
+    seeds or four (rho, k).
     """
-    return stats.interval([_rank(rows, f"share_{method}", against) for _, rows in table.groupby("seed")])
+    wide = [table.pivot(index="seed", columns=["rho", "retrain"], values=column) for column in (f"share_{method}", against)]
+    whole = wide[0].notna().all() & wide[1].notna().all()
+    one, other = (values.loc[:, whole].to_numpy() for values in wide)
+    seeds, count = one.shape
+    if seeds < 3 or count < 4:
+        return (np.nan,) * 3
+    some = np.vstack([np.arange(seeds), np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))])
+    ranks = [rankdata(values[some].mean(1), axis=1) - (count + 1) / 2 for values in (one, other)]
+    found = (ranks[0] * ranks[1]).sum(1) / np.sqrt((ranks[0]**2).sum(1) * (ranks[1]**2).sum(1))
+    return float(found[0]), *map(float, np.quantile(found[1:], (0.025, 0.975)))
 
 
 def _rank(rows: pd.DataFrame, one: str, other: str) -> float:

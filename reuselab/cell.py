@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reuselab import bases, models, pairs
+from reuselab import attribution, bases, models, pairs
 from reuselab import train as trainer
 from reuselab.check import Rule, boolean, choice, integer, known
 from reuselab.train import Recipe
@@ -26,6 +26,7 @@ RULES: dict[str, Rule] = {
     "alice_task": choice("own", "bob", "shuffled", "none"),
     "alice_start": integer(0, 1_000),
     "test_pairs": integer(10, 100_000_000),
+    "attribute": integer(0, 1_000_000),
     "seed": integer(0, 2**32 - 1),
     **{f"{who}_{name}": rule for who in ("alice", "bob") for name, rule in trainer.RULES.items()},
 }
@@ -39,7 +40,8 @@ class Cell:
     the pixels. layout, swap: where Bob's half lies. network, retrain, init: what is reused (see `models.reuse`).
     probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
     alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated.
-    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on. seed: of everything.
+    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on.
+    attribute: of how many of these Bob's answer is attributed to the halves (see `attribution.measures`); 0: none. seed: of everything.
     """
 
     base: str = "digits"
@@ -55,6 +57,7 @@ class Cell:
     alice_task: str = "own"
     alice_start: int = 0
     test_pairs: int = 2000
+    attribute: int = 0
     seed: int = 0
     alice: Recipe = field(default_factory=Recipe)
     bob: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
@@ -70,6 +73,8 @@ class Cell:
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
+        if self.attribute > self.test_pairs:
+            raise ValueError(f"attribute must not be above test_pairs, {self.test_pairs:,}, as {self.attribute:,} is")
 
     @classmethod
     def of(cls, **flat: Any) -> "Cell":
@@ -93,12 +98,12 @@ class Cell:
     def alices(self) -> "Cell":
         """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
         plain = Cell()
-        return replace(self, retrain=plain.retrain, init=plain.init, probe=plain.probe, bob=plain.bob)
+        return replace(self, retrain=plain.retrain, init=plain.init, probe=plain.probe, attribute=plain.attribute, bob=plain.bob)
 
 
 def _seeds(cell: Cell) -> dict[str, int]:
     """One independent stream for each use of randomness."""
-    uses = ("alice_pairs", "alice_weights", "alice_order", "bob_pairs", "bob_weights", "bob_order", "test_pairs")
+    uses = ("alice_pairs", "alice_weights", "alice_order", "bob_pairs", "bob_weights", "bob_order", "test_pairs", "probe_pairs")
     seeds = dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
     if cell.alice_start:
         seeds["alice_weights"] = int(np.random.SeedSequence(cell.seed, spawn_key=(cell.alice_start,)).generate_state(1)[0])
@@ -154,7 +159,8 @@ def train_bob(cell: Cell, alice: models.Network) -> models.Network:
 
 
 def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
-    """One row: every parameter, then alice_accuracy (on the task she was taught), bob_accuracy, chance and ceiling.
+    """One row: every parameter, then alice_accuracy (on the task she was taught), bob_accuracy, chance and ceiling;
+    with `attribute`, the measures of `attribution`.
 
     Both are judged on the same pairs of unseen images. The same cell gives the same row to the bit on one machine's CPU
     (computed with one thread). Pass `alice` to spare her training; None trains her.
@@ -162,14 +168,19 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
     with one_thread():
         alice = alice or train_alice(cell)
         bob = train_bob(cell, alice)
-        test = draw(cell, "test", cell.test_pairs, _seeds(cell)["test_pairs"])
+        seeds = _seeds(cell)
+        test = draw(cell, "test", cell.test_pairs, seeds["test_pairs"])
         labels = pairs.joint(len(test.second.classes), cell.rho)
-        return cell.flat() | {
+        row = cell.flat() | {
             "alice_accuracy": trainer.accuracy(alice, test, test.bob if cell.alice_task == "bob" else test.alice),
             "bob_accuracy": trainer.accuracy(bob, test, test.bob),
             "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),
         }
+        if cell.attribute:
+            fit = draw(cell, "train", attribution.PROBE_PAIRS, seeds["probe_pairs"])
+            row |= attribution.measures(bob, alice[:len(alice) - cell.retrain], fit, test, cell.attribute)
+        return row
 
 
 @contextmanager

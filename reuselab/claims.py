@@ -33,6 +33,8 @@ CLAIMS = {
                 "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over cuts at 5 %)"),
     "A4": Claim(A, "layers", "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",
                 "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance"),
+    "A5": Claim(A, "attribution", "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
+                "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
                 "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
     "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",

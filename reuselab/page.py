@@ -33,6 +33,7 @@ RULES: dict[str, Rule] = {
     **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
     **shallow.RULES,
+    "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
     "d": integer(16, 10_000),

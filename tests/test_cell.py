@@ -18,11 +18,11 @@ SMALL = {"test_pairs": 200, "alice_pairs": 100, "alice_epochs": 2, "alice_device
          "bob_pairs": 40, "bob_epochs": 3, "bob_batch": 20, "bob_device": "cpu"}
 OTHER = {  # for each parameter a value that is not its default
     "base": "fashion", "bob_base": "mnist", "rho": 0.3, "phi": -0.2, "layout": "stacked", "swap": True, "network": "mlp",
-    "retrain": 3, "init": "alice", "probe": True, "alice_task": "shuffled", "alice_start": 2, "test_pairs": 77, "seed": 5,
+    "retrain": 3, "init": "alice", "probe": True, "alice_task": "shuffled", "alice_start": 2, "test_pairs": 77, "attribute": 9, "seed": 5,
     **{f"{who}_{name}": value for who in ("alice", "bob") for name, value in {
         "pairs": 123, "epochs": 7, "batch": 11, "optimizer": "sgd", "lr": 0.5, "momentum": 0.1, "weight_decay": 0.2,
         "schedule": "cosine", "label_smoothing": 0.3, "precision": "bfloat16", "device": "cpu"}.items()}}
-BOBS = {name for name in OTHER if name in ("retrain", "init", "probe") or name.startswith("bob_") and name != "bob_base"}
+BOBS = {name for name in OTHER if name in ("retrain", "init", "probe", "attribute") or name.startswith("bob_") and name != "bob_base"}
 
 
 def small(**changed):

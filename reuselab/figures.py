@@ -149,6 +149,7 @@ def without_alice(table: pd.DataFrame) -> Figure:
         axes.set_ylim(0, 1.05)
         axes.yaxis.tick_right()
         axes.spines[["left", "right"]].set_visible(False)
+        axes.tick_params(length=0, labelright=axes is panels[1])
     panels[1].yaxis.set_label_position("right")
     panels[1].set_ylabel("test accuracy")
     return drawing

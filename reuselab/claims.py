@@ -24,8 +24,15 @@ class Claim:
 
 
 CLAIMS = {
+    "A1": Claim(A, "shallow", "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises with that correlation, and a new "
+                "last layer uses even a weak one, most of all if it is global, and can flip its sign.",
+                "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest alpha, sign, global over pairwise; residuals like noise"),
     "A2": Claim(A, "task_correlation", "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
                 "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all"),
+    "A3": Claim(A, "zero_correlation", "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
+                "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over cuts at 5 %)"),
+    "A4": Claim(A, "layers", "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",
+                "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance"),
     "A5": Claim(A, "attribution", "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
                 "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",

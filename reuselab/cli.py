@@ -66,10 +66,9 @@ def book(preset: str) -> None:
 @preset_option
 def claims(preset: str) -> None:
     """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
-    from reuselab import book as books, claims as scores, page as pages
+    from reuselab import book as books, claims as scores
     _check_pages(preset)
-    for name in pages.pages():
-        books.page_notebook(name, preset)
+    books.notebooks(preset)
     board = scores.scoreboard(books.BUILD / "pages" / preset)
     click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
     if changed := scores.changed(board, preset):

@@ -85,20 +85,23 @@ def accuracy_against_rho(table: pd.DataFrame) -> Figure:
 
 
 @drawn
-def gain_over_scratch(table: pd.DataFrame) -> Figure:
-    """Bob's accuracy minus the accuracy of the same Bob from scratch, paired by seed, with 95 % intervals over seeds.
+def gains(table: pd.DataFrame) -> Figure:
+    """Bob's accuracy minus that of the same Bob without Alice's training, paired by seed, with 95 % intervals: a panel for each `over`.
 
-    table: columns rho, retrain, seed, network, gain.
+    table: columns rho, retrain, seed, network, over, gain.
     """
-    drawing = Figure(figsize=(8, 3.8))
-    axes = drawing.add_subplot()
-    blocks, labels = models.blocks(table["network"].iloc[0]), []
-    for k, group in table.groupby("retrain"):
-        _band(axes, group, color(k), "gain")
-        labels.append((group[group.rho == group.rho.min()].gain.mean(), retrain_label(k, len(blocks)), color(k)))
-    axes.axhline(0, color=REFERENCE, lw=1.2)
-    _labels(axes, labels, 0.09)
-    _rho_axes(axes, table, "accuracy gained over scratch")
+    overs = list(dict.fromkeys(table.over))
+    drawing = Figure(figsize=(8, 3.6 * len(overs)))
+    blocks = models.blocks(table["network"].iloc[0])
+    for axes, over in zip(drawing.subplots(len(overs), 1, sharex=True, squeeze=False).flat, overs):
+        labels, rows = [], table[table.over == over]
+        for k, group in rows.groupby("retrain"):
+            _band(axes, group, color(k), "gain")
+            labels.append((group[group.rho == group.rho.min()].gain.mean(), retrain_label(k, len(blocks)), color(k)))
+        axes.axhline(0, color=REFERENCE, lw=1.2)
+        _labels(axes, labels, 0.1)
+        _rho_axes(axes, table, f"gain over {over}")
+        axes.label_outer()
     return drawing
 
 
@@ -122,6 +125,36 @@ def one_bob(table: pd.DataFrame, rho: float, retrain: int) -> Figure:
     return drawing
 
 
+@drawn
+def without_alice(table: pd.DataFrame) -> Figure:
+    """Accuracy on Bob's label of learners who reuse nothing, against rho at phi = 0 and against phi at rho = 0, with 95 % intervals.
+
+    table: rows of `baselines.compare`. Grey: the Alice's-label ceiling and chance.
+    """
+    drawing = Figure(figsize=(8, 3.8))
+    panels = drawing.subplots(1, 2, sharey=True)
+    for axes, axis, other in zip(panels, ("rho", "phi"), ("phi", "rho")):
+        rows = table[table[other] == 0]
+        for shade, (_, group) in zip(RETRAIN[1:], rows.groupby("method")):
+            _band(axes, group, shade, by=axis)
+        for column, style in {"ceiling": "--", "chance": ":"}.items():
+            means = rows.groupby(axis)[column].mean()
+            axes.plot(means.index, means, color=REFERENCE, ls=style, lw=1.5)
+        axes.set_xlabel({"rho": "rho, correlation of the labels", "phi": "phi, correlation of the pixels"}[axis])
+        axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    first = table[(table.phi == 0) & (table.rho == table.rho.min())]
+    names = [(group.bob_accuracy.mean(), method, shade) for shade, (method, group) in zip(RETRAIN[1:], first.groupby("method"))]
+    _labels(panels[0], [*names, (first.ceiling.mean() + 0.02, "Alice's label alone", REFERENCE), (first.chance.mean() - 0.02, "chance", REFERENCE)])
+    for axes in panels:
+        axes.set_ylim(0, 1.05)
+        axes.yaxis.tick_right()
+        axes.spines[["left", "right"]].set_visible(False)
+        axes.tick_params(length=0, labelright=axes is panels[1])
+    panels[1].yaxis.set_label_position("right")
+    panels[1].set_ylabel("test accuracy")
+    return drawing
+
+
 def retrain_label(retrain: int, blocks: int) -> str:
     """Words for the number of retrained blocks out of `blocks`."""
     return {0: "Alice unchanged", 1: "head only", blocks: "from scratch"}.get(retrain, f"top {retrain}")
@@ -137,8 +170,8 @@ def _means(group: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
     return means.index, means
 
 
-def _band(axes: Axes, group: pd.DataFrame, shade: str, value: str = "bob_accuracy") -> None:
-    rows = summary(group, "rho", value)
+def _band(axes: Axes, group: pd.DataFrame, shade: str, value: str = "bob_accuracy", by: str = "rho") -> None:
+    rows = summary(group, by, value)
     axes.plot(rows.index, rows["mean"], color=shade, marker="o", ms=4)
     axes.fill_between(rows.index, rows["low"], rows["high"], color=shade, alpha=0.2, lw=0)
 

@@ -16,19 +16,23 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import bases, cell, relu
-from reuselab.check import Rule, integer, known, number, several, shorten, text
+from reuselab import baselines, bases, cell, relu, shallow
+from reuselab.check import Rule, choice, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
+RESULTS = NOTEBOOKS.parent / "results"
+REFERENCE = ("summary", "claims", "provenance")
 STARTED = time.perf_counter()
 
-# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks; and these.
+# A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
+PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
 RULES: dict[str, Rule] = {
     **cell.RULES,
-    **{f"{name}s": several(rule) for name, rule in cell.RULES.items()},
+    **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
+    **shallow.RULES,
     "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
@@ -42,6 +46,9 @@ RULES: dict[str, Rule] = {
     "sigma_source": number(0, 10),
     "instances": integer(3, 10_000),
     "descents": integer(3, 10_000),
+    "optimizers": several(choice(*baselines.OPTIMIZERS)),
+    "optimizer_seeds": integer(1, 1000),
+    "starts": integer(1, 20),
     "preset": text(),
 }
 
@@ -84,14 +91,15 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
     relu.check(**values)
+    shallow.check(**values)
     axes = {}
     for key, value in values.items():
         if key == "seeds":
             axes["seed"] = range(value)
         elif key in cell.RULES:
             axes[key] = value
-        elif key.removesuffix("s") in cell.RULES:
-            axes[key.removesuffix("s")] = value
+        elif key in PLURALS:
+            axes[PLURALS[key]] = value
     if axes:
         ready(grid(**axes))
 
@@ -108,8 +116,8 @@ def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str
     return styled if index else styled.hide(axis="index")
 
 
-def provenance(preset: str, seeds: int | str, *base_names: str) -> Styler:
-    """How this page came about, one row a fact."""
+def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") -> Styler:
+    """How this page came about, one row a fact; with the page's `name`, also kept as a table, for a reference run."""
     here = machine()
     facts = {
         "preset": preset,
@@ -120,7 +128,24 @@ def provenance(preset: str, seeds: int | str, *base_names: str) -> Styler:
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
         "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds",
     }
-    return show(pd.DataFrame({"": facts.values()}, index=list(facts)), index=True, kind="facts").hide(axis="columns")
+    table = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
+    if name:
+        keep(table, f"{name}_provenance")
+    return show_facts(table)
+
+
+def show_facts(table: pd.DataFrame) -> Styler:
+    """A table of columns fact and value, as `provenance` keeps it."""
+    return show(table.set_index("fact").rename_axis(None), index=True, kind="facts").hide(axis="columns")
+
+
+def references(name: str) -> dict[str, dict[str, pd.DataFrame]]:
+    """The reference runs of page `name` that the repository keeps, by preset and variant, as "quick/fashion".
+
+    Each is its tables summary, claims and provenance. `make reference` writes them; a page only shows them, apart from its own run.
+    """
+    return {path.parent.relative_to(RESULTS).as_posix(): {part: pd.read_csv(path.with_name(f"{name}_{part}.csv")) for part in REFERENCE}
+            for path in sorted(RESULTS.glob(f"*/*/{name}_{REFERENCE[0]}.csv"))}
 
 
 def source_digest() -> str:

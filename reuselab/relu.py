@@ -164,6 +164,8 @@ def solve(features: np.ndarray, y: np.ndarray, ridges: ArrayLike | None = None) 
     """
     u, s, vt = np.linalg.svd(np.asarray(features, dtype=float), full_matrices=False)
     kept = s > s[0] * 1e-13
+    if not kept.any():  # every neuron silent on every sample
+        return np.zeros((len(vt.T), y.shape[1]))
     u, s, vt, uy = u[:, kept], s[kept], vt[kept], u[:, kept].T @ y
     ridges = s[0] ** 2 * np.logspace(-10, 0, 31) if ridges is None else np.atleast_1d(ridges)
     shrink = s**2 / (s**2 + ridges[:, None])
@@ -181,7 +183,7 @@ def device() -> torch.device:
 def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Tensor]:
     """Train several networks at once, each on its own: w [nets, width, d], v [nets, width]; returns them trained.
 
-    batch(i): inputs x [n, d], shared, and labels y [n, nets] of step i. Adam on the mean squared error, rate to 0.
+    batch(i): inputs x [n, d], shared, or [nets, n, d], and labels y [n, nets] of step i. Adam on the mean squared error, rate to 0.
     """
     w, v = w.clone().requires_grad_(), v.clone().requires_grad_()
     optimizer = torch.optim.Adam([w, v], lr=lr)
@@ -196,7 +198,9 @@ def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Ten
 
 
 def outputs(w: Tensor, v: Tensor, x: Tensor) -> Tensor:
-    """f(x) [n, nets] for x [n, d]."""
+    """f(x) [n, nets] for x [n, d], or for inputs of each network's own, x [nets, n, d]."""
+    if x.ndim == 3:
+        return ((x @ w.mT).relu() @ v[..., None])[..., 0].T
     return ((x @ w.flatten(0, 1).T).relu().unflatten(1, v.shape) * v).sum(2)
 
 

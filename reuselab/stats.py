@@ -1,13 +1,17 @@
-"""Intervals over seeds, and the test of a trend."""
+"""Intervals over seeds, the test of a trend, and tests that two halves have nothing to do with each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import isotonic_regression
+from sklearn.feature_selection import f_classif
+
+from reuselab.bases import Base
+from reuselab.pairs import Pairs, match
 
 TREND_LEVEL = 0.01
 FALL_LEVEL = 0.05
@@ -97,3 +101,38 @@ def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tup
     flat = error < 1e-12
     standard = np.where(flat, np.where(distance < 1e-9, 0.0, np.inf), distance / np.where(flat, 1, error))
     return float(standard.max()), float(stats.t.isf(level / 2 / standard.size, n - 1))
+
+
+def varying(train: tuple[Base, Base], least: float = 0.05) -> NDArray[np.bool_]:
+    """Pixels that leave their usual value in at least `least` of the images of both halves, [C H W]: fewer events have no normal error."""
+    first, second = ((half.images != half.images.median(0).values).double().mean(0).flatten() >= least for half in match(*train))
+    return (first & second).numpy()
+
+
+def facing(sample: Pairs, pixels: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correlation of the two halves at each of `pixels` over the pairs of `sample`, and its standard error (delta method)."""
+    halves = (half.flatten(1).double().numpy()[:, pixels] for half in sample.halves(slice(None)))
+    z1, z2 = ((z - z.mean(0)) / z.std(0) for z in halves)
+    influence = z1 * z2 - (z1 * z2).mean(0) * (z1**2 + z2**2) / 2
+    return (z1 * z2).mean(0), influence.std(0) / np.sqrt(len(sample))
+
+
+def independence(sample: Pairs, train: tuple[Base, Base], level: float = 0.01) -> pd.DataFrame:
+    """Four tests that the halves of `sample`, drawn at rho = phi = 0, have nothing to do with each other.
+
+    One row a test: what is tested, how many tests there are of it, the smallest p, its Bonferroni bound at `level`,
+    and the verdict. Pixels: those of `varying`.
+    """
+    k = len(sample.first.classes), len(sample.second.classes)
+    counts = np.histogram2d(sample.alice, sample.bob, bins=[range(n + 1) for n in k])[0]
+    pixels = varying(train)
+    first, second = (half.flatten(1).double().numpy()[:, pixels] for half in sample.halves(slice(None)))
+    correlation, error = facing(sample, pixels)
+    found = {
+        "her label and his (chi-square)": np.atleast_1d(stats.chisquare(counts.ravel()).pvalue),
+        "facing pixels (normal)": 2 * stats.norm.sf(np.abs(correlation) / error),
+        "her label and his pixels (F)": f_classif(second, sample.alice.numpy())[1],
+        "his label and her pixels (F)": f_classif(first, sample.bob.numpy())[1],
+    }
+    table = pd.DataFrame([{"what": name, "tests": len(p), "smallest p": p.min(), "bound": level / len(p)} for name, p in found.items()])
+    return table.assign(verdict=np.where(table["smallest p"] > table.bound, "independent", "dependent"))

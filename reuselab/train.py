@@ -107,7 +107,7 @@ def _optimizer(net: Network, recipe: Recipe, steps: int):
     if not weights or not steps:
         return None, None
     extra = {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}
-    optimizer = OPTIMIZERS[recipe.optimizer](weights, lr=recipe.lr, weight_decay=recipe.weight_decay, **extra)
+    optimizer = OPTIMIZERS[recipe.optimizer](weights, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True, **extra)
     schedules = torch.optim.lr_scheduler
     return optimizer, {
         "constant": lambda: schedules.ConstantLR(optimizer, factor=1.0),
@@ -118,9 +118,12 @@ def _optimizer(net: Network, recipe: Recipe, steps: int):
 
 @torch.no_grad()
 def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
-    """(inputs, network above them): the frozen blocks' output for all pairs, unless it outgrows `FEATURE_BYTES`."""
+    """(inputs, network above them): the frozen blocks' output for all pairs, unless it outgrows `FEATURE_BYTES`.
+
+    With nothing frozen, the joined images.
+    """
     frozen, top = net[:net.frozen], net[net.frozen:]
-    if not net.frozen or not len(top):
+    if not len(top):
         return images, net
     size = frozen(images[:2])[0].numel() * 4
     if size * len(images) > FEATURE_BYTES:

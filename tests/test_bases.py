@@ -179,3 +179,11 @@ def test_real_image_sets_have_their_published_size(name, shape, n):
     assert len(train.classes) == 10
     if name != "mnist":
         assert set(Counter(train.labels.tolist()).values()) == {n} and set(Counter(test.labels.tolist()).values()) == {1000}
+
+
+def test_turned_digits_are_the_digits_a_quarter_turn_to_the_left():
+    for split in ("train", "test"):
+        digits, turned = bases.load("digits", split), bases.load("turned", split)
+        assert torch.equal(turned.labels, digits.labels) and turned.classes == digits.classes
+        assert all(np.array_equal(a, np.rot90(b)) for a, b in zip(turned.images[:20, 0].numpy(), digits.images[:20, 0].numpy()))
+        assert not torch.equal(turned.images, digits.images)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from reuselab import bases, models, pairs, train
@@ -149,3 +150,18 @@ def test_a_head_of_another_size_is_fresh(retrain, init, alices):
 def test_a_head_of_another_size_is_refused_where_nothing_is_retrained(init, alices):
     with pytest.raises(ValueError, match="^Alice's block head does not fit Bob's task: retrain it$"):
         models.reuse(alices["cnn"], models.build("cnn", SHAPE, 4, 2), 0, init)
+
+
+def test_resnet18_in_blocks_is_torchvisions_network_to_the_bit():
+    """With torchvision's own network around the same modules: the blocks only name what it does in order."""
+    net = models.build("resnet18", (1, 8, 16), 10, seed=4).eval()
+    assert net.blocks == ["stem", "stage1", "stage2", "stage3", "stage4", "head"]
+    whole = torchvision.models.resnet18(num_classes=10).eval()
+    whole.conv1, whole.bn1, whole.relu = net.stem
+    whole.maxpool = torch.nn.Identity()
+    for i in range(1, 5):
+        setattr(whole, f"layer{i}", net.get_submodule(f"stage{i}"))
+    whole.avgpool, _, whole.fc = net.head
+    images = torch.randn(3, 1, 8, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(net(images), whole(images))

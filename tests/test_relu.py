@@ -104,6 +104,10 @@ def test_a_last_layer_without_ridge_is_numpys_least_squares(n, width):
     assert np.allclose(relu.solve(z, y, [0.0]), np.linalg.lstsq(z, y, rcond=None)[0])
 
 
+def test_silent_neurons_get_no_head():
+    assert np.array_equal(relu.solve(np.zeros((4, 3)), np.ones((4, 2))), np.zeros((3, 2)))
+
+
 def test_the_ridge_is_the_one_that_leaving_one_out_prefers():
     rng, ridges = np.random.default_rng(9), [0.01, 1.0, 100.0]
     z = rng.standard_normal((15, 10))

@@ -126,7 +126,7 @@ def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") 
         "device": here["device"],
         "versions": here["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
-        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds",
+        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds (rows kept from earlier runs were not computed again)",
     }
     table = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
     if name:

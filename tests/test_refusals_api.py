@@ -42,10 +42,10 @@ REFUSED = [  # what is called, the whole message
     (lambda: Cell(test_pairs=100.0), "test_pairs must be a whole number from 10 to 100,000,000, not 100.0"),
     (lambda: Cell(retrain=6), "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6"),
     (lambda: Cell(retrain=5, network="mlp"), "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5"),
-    (lambda: Cell(base="fasion"), "base must be one of digits, mnist, fashion, cifar10, not 'fasion' (did you mean fashion?)"),
-    (lambda: Cell(base=""), "base must be one of digits, mnist, fashion, cifar10, not ''"),
-    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, mnist, fashion, cifar10, not 'Digits' \(did you mean digits\?\)")),
-    (lambda: Cell(network="resnet"), re.compile(r"network must be one of cnn, mlp.*, not 'resnet'")),
+    (lambda: Cell(base="fasion"), "base must be one of digits, turned, mnist, fashion, cifar10, not 'fasion' (did you mean fashion?)"),
+    (lambda: Cell(base=""), "base must be one of digits, turned, mnist, fashion, cifar10, not ''"),
+    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, turned, mnist, fashion, cifar10, not 'Digits' \(did you mean digits\?\)")),
+    (lambda: Cell(network="resnet"), re.compile(r"network must be one of cnn, mlp, resnet18, not 'resnet' \(did you mean resnet18\?\)")),
     (lambda: Cell(layout="besides"), "layout must be one of beside, stacked, not 'besides' (did you mean beside?)"),
     (lambda: Cell(init="Alice"), "init must be one of fresh, alice, not 'Alice' (did you mean alice?)"),
     (lambda: Cell.of(rhos=0.5), re.compile(r"no parameter 'rhos' \(did you mean rho\?\); there is base, bob_base, rho, .*, bob_device")),
@@ -85,7 +85,7 @@ REFUSED = [  # what is called, the whole message
     (lambda: draw(phi=-2), "phi must be a number from -1 to 1, not -2"),
     (lambda: draw(layout="stack"), "no layout 'stack' (did you mean stacked?); there is beside, stacked"),
     # Image sets.
-    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, mnist, fashion, cifar10"),
+    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10"),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.
     (lambda: net("cn"), re.compile(r"no network 'cn' \(did you mean cnn\?\); there is cnn, mlp.*")),

@@ -12,11 +12,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import datasets
 
 from reuselab.check import known
 
-TORCHVISION = {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}
+TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("digits", "turned", *TORCHVISION)
 DIGITS_TEST = 500
 
@@ -96,7 +95,8 @@ def folder() -> Path:
 
 
 def _torchvision(name: str, split: str) -> Base:
-    kind = TORCHVISION[name]
+    from torchvision import datasets  # three seconds that the digits don't spend
+    kind = getattr(datasets, TORCHVISION[name])
     try:
         loaded = kind(folder(), train=split == "train", download=False)
     except Exception as error:

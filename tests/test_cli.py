@@ -76,7 +76,7 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
                     "-p", "retrains", "[1]", "-p", "seeds", "1", "-p", "alice_pairs", "500", "-o", str(tmp_path / "new" / "out"))
     assert done.returncode == 0, done.stderr
     out = tmp_path / "new" / "out"
-    assert done.stdout.split() == [str(out / f"task_correlation{kind}") for kind in (".ipynb", ".html", ".csv", "_claims.csv")]
+    assert done.stdout.split() == [str(out / f"task_correlation{kind}") for kind in (".ipynb", ".html", ".csv", "_claims.csv", "_rivals.csv")]
     rows = pd.read_csv(out / "task_correlation.csv")
     assert sorted(zip(rows.rho, rows.retrain)) == [(0, 1), (0, 5), (1, 1), (1, 5)]
     assert set(rows.alice_pairs) == {500}

@@ -163,7 +163,7 @@ def test_digest_tells_one_data_set_from_another(data_folder):
 def test_damaged_cifar_is_refused(data_folder, monkeypatch):
     lay_cifar(data_folder / "cifar-10-batches-py", monkeypatch)
     (data_folder / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
-    with pytest.raises(FileNotFoundError, match="^base cifar10 is not in .*CIFAR10$"):
+    with pytest.raises(FileNotFoundError, match="^base cifar10 is not in .*CIFAR10, or run reuselab data fetch cifar10$"):
         bases.load("cifar10", "train")
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
-from torchvision.datasets.utils import check_integrity, extract_archive
+from torchvision.datasets.utils import extract_archive
 
 from reuselab import openimages
 from reuselab.bases import TORCHVISION, folder
 from reuselab.check import Failed, known
-from reuselab.download import download, note_sums, read_sums
+from reuselab.download import download, note_sums, read_sums, whole
 
 MNIST = {"train": 60_000, "t10k": 10_000}  # images, as published
 PETS = {"trainval": 3680, "test": 3669}
@@ -149,7 +149,7 @@ def _faults(name: str, root: Path) -> Iterator[str]:
 
 
 def _fault(path: Path, md5: str) -> Iterator[str]:
-    if not check_integrity(path, md5):
+    if not whole(path, md5):
         yield f"{path.name} is {'damaged' if path.exists() else 'missing'}"
 
 

@@ -1,6 +1,7 @@
 """Files from the net, whole or not at all: resumed after an interruption, checked against their published checksum."""
 
 import base64
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,6 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from torchvision.datasets.utils import calculate_md5, check_integrity
 from tqdm import tqdm
 
 from reuselab.check import Failed
@@ -40,10 +40,10 @@ def download(urls: Sequence[str], path: Path, md5: str = "", progress: bool = Tr
     Raises Failed in one line: Gone where no server has the file, Damaged where its checksum is wrong even when fetched from
     the beginning, Failed itself for a lost connection and a full disk. PATH is then as it was.
     """
-    if md5 and check_integrity(path, md5):
+    if md5 and whole(path, md5):
         return
     part = path.with_name(path.name + ".part")
-    if md5 and check_integrity(part, md5):  # stopped between the last byte and the renaming
+    if md5 and whole(part, md5):  # stopped between the last byte and the renaming
         part.replace(path)
         return
     lost = []
@@ -73,11 +73,12 @@ def _fetch(url: str, part: Path, md5: str, progress: bool) -> bool:
         if resumed and not md5:  # nothing would tell whether both ends are of one file
             part.unlink()
             return False
-        _write(response, part, have if resumed else 0, total, url, progress)
+        ended = _write(response, part, have if resumed else 0, total, url, progress)
     size = part.stat().st_size
-    if total is not None and size < total:
-        raise Lost(f"the connection was lost after {_size(size)} of {_size(total)} of {url}; run the same command again to go on from there")
-    if (total is None or size == total) and check_integrity(part, md5 or None):
+    if not ended or total is not None and size < total:
+        of = "" if total is None else f" of {_size(total)}"
+        raise Lost(f"the connection was lost after {_size(size)}{of} of {url}; run the same command again to go on from there")
+    if (total is None or size == total) and (not md5 or whole(part, md5)):
         return True
     part.unlink()
     return False
@@ -97,8 +98,8 @@ def _open(url: str, have: int) -> HTTPResponse | HTTPError:
         raise Lost(f"{url} does not answer: {getattr(error, 'reason', None) or error or type(error).__name__}") from None
 
 
-def _write(response: HTTPResponse, part: Path, have: int, total: int | None, url: str, progress: bool) -> None:
-    """The answer's bytes into `part` behind its first `have`. A broken connection just ends them; no room raises Failed."""
+def _write(response: HTTPResponse, part: Path, have: int, total: int | None, url: str, progress: bool) -> bool:
+    """The answer's bytes into `part` behind its first `have`. False where the connection broke; no room raises Failed."""
     try:
         with (open(part, "ab" if have else "wb") as file,
               tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None if progress else True) as bar):
@@ -107,15 +108,17 @@ def _write(response: HTTPResponse, part: Path, have: int, total: int | None, url
                 bar.update(len(chunk))
             file.flush()
             os.fsync(file.fileno())
+            return chunk is not None
     except OSError as error:
         raise Failed(f"cannot write {part} for {url}: {error.strerror}; make room and run the same command again") from None
 
 
-def _read(response: HTTPResponse) -> bytes:
+def _read(response: HTTPResponse) -> bytes | None:
+    """The next bytes, none at the end, None where the connection broke."""
     try:
         return response.read(CHUNK)
     except (OSError, HTTPException):
-        return b""
+        return None
 
 
 def _total(headers: HTTPMessage, resumed: bool) -> int | None:
@@ -138,10 +141,20 @@ def _size(count: int) -> str:
     return tqdm.format_sizeof(count, "B")
 
 
+def whole(path: Path, md5: str) -> bool:
+    """Whether the file `path` is there and has the checksum `md5`, in hexadecimal."""
+    return path.is_file() and _md5(path) == md5
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def note_sums(sums: Path, paths: Iterable[Path]) -> None:
     """Add the MD5 of each of `paths`, which lie under the folder of the list `sums`, to that list, in the format of md5sum."""
     with open(sums, "a", encoding="utf-8") as file:
-        file.writelines(f"{calculate_md5(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in paths)
+        file.writelines(f"{_md5(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in paths)
 
 
 def read_sums(sums: Path) -> dict[str, str]:

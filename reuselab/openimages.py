@@ -26,12 +26,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.datasets.utils import check_integrity
 from tqdm import tqdm
 
 from reuselab.bases import SIDE, Base, square
 from reuselab.check import Failed, known, nearest, shorten
-from reuselab.download import Damaged, Gone, download, note_sums, read_sums
+from reuselab.download import Damaged, Gone, download, note_sums, read_sums, whole
 
 METADATA = "https://storage.googleapis.com/openimages"
 IMAGES = "https://open-images-dataset.s3.amazonaws.com"
@@ -54,7 +53,7 @@ class Losses(Counter):
         log.warning(line)
 
     def __str__(self) -> str:
-        return ", ".join(f"{count:,} {kind}" for kind, count in self.items())
+        return ", ".join(f"{kind}: {count:,}" for kind, count in self.items())
 
 
 # Classes and the tree of kinds.
@@ -165,7 +164,7 @@ def _known_labels(names: dict[str, str], classes: Sequence[str], losses: Losses)
         if name in ids:
             found[ids[name]] = None
         else:
-            losses.add("unknown class", f"no class {shorten(name)} in Open Images{nearest(name, ids)}")
+            losses.add("unknown classes", f"no class {shorten(name)} in Open Images{nearest(name, ids)}")
     return list(found)
 
 
@@ -183,7 +182,7 @@ def _without_empty(lists: dict[str, dict[str, list[str]]], names: dict[str, str]
     empty = {label: [part for part, ids in lists.items() if not ids[label]] for label in lists["train"]}
     for label, parts in empty.items():
         if parts:
-            losses.add("empty class", f"class {names.get(label, label)} has no image in {' and in '.join(parts)}")
+            losses.add("empty classes", f"class {names.get(label, label)} has no image in {' and in '.join(parts)}")
     return {part: {label: images for label, images in ids.items() if not empty[label]} for part, ids in lists.items()}
 
 
@@ -218,9 +217,9 @@ def _read(folder: Path, ids: Sequence[str], side: int, losses: Losses) -> list[t
         try:
             images.append(square(path, side))
         except FileNotFoundError:
-            losses.add("missing image", f"image {path} is missing")
+            losses.add("missing images", f"image {path} is missing")
         except Exception as error:  # whatever a decoder makes of damaged bytes
-            losses.add("damaged image", f"image {path} is damaged ({type(error).__name__})")
+            losses.add("damaged images", f"image {path} is damaged ({type(error).__name__})")
     return images
 
 
@@ -257,11 +256,11 @@ def fetch(folder: Path, classes: Sequence[str], most: int) -> str:
         _replace(folder / SUBSET, json.dumps(lists, indent=0))
         wanted = [f"{part}/{image}.jpg" for part, labels in lists.items() for ids in labels.values() for image in ids]
         here = read_sums(folder / SUMS)
-        _images(folder, [file for file in wanted if not (file in here and check_integrity(folder / file, here[file]))], losses)
+        _images(folder, [file for file in wanted if not (file in here and whole(folder / file, here[file]))], losses)
     except OSError as error:
         raise Failed(f"cannot write into {folder}: {error.strerror or error}") from None
     had = sum((folder / file).exists() for file in wanted)
-    return f"{had:,} of {len(wanted):,} images of {len(lists['train']):,} classes" + (f"; {losses}" if losses else "")
+    return f"{had:,} of {len(wanted):,} images of {', '.join(names[label] for label in lists['train'])}" + (f"; {losses}" if losses else "")
 
 
 def _metadata(folder: Path, address: str) -> None:
@@ -282,7 +281,7 @@ def _images(folder: Path, files: list[str], losses: Losses) -> None:
                 try:
                     task.result()
                 except (Gone, Damaged) as lost:
-                    losses.add("missing image" if isinstance(lost, Gone) else "damaged image", str(lost))
+                    losses.add("missing images" if isinstance(lost, Gone) else "damaged images", str(lost))
                 else:
                     note_sums(folder / SUMS, [folder / tasks[task]])
         except BaseException:
@@ -306,5 +305,5 @@ def faults(folder: Path) -> Iterator[str]:
     lists, sums = json.loads((folder / SUBSET).read_text(encoding="utf-8")), read_sums(folder / SUMS)
     for part, labels in lists.items():
         for file in (f"{part}/{image}.jpg" for ids in labels.values() for image in ids):
-            if not (file in sums and check_integrity(folder / file, sums[file])):
+            if not (file in sums and whole(folder / file, sums[file])):
                 yield f"{file} is {'damaged' if (folder / file).exists() else 'missing'}"

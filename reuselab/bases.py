@@ -6,6 +6,7 @@ import pickle
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import datasets
 
 from reuselab.check import known
 
-TORCHVISION = {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST, "cifar10": datasets.CIFAR10,
-               "cifar100": datasets.CIFAR100, "pets": datasets.OxfordIIITPet}
+TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100", "pets": "OxfordIIITPet"}
 NAMES = ("digits", "turned", *TORCHVISION)
 DIGITS_TEST = 500
 SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
@@ -110,8 +109,14 @@ def square(path: Path, side: int = SIDE) -> Tensor:
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
 
 
+def torchvision_class(name: str) -> type:
+    """Torchvision's class for one of the image sets `TORCHVISION`, which knows where its files come from and what they are called."""
+    from torchvision import datasets  # three seconds that the digits don't spend
+    return getattr(datasets, TORCHVISION[name])
+
+
 def _torchvision(name: str, split: str) -> Base:
-    kind = TORCHVISION[name]
+    kind = torchvision_class(name)
     try:
         return _pets(split) if name == "pets" else _arrays(kind(folder(), train=split == "train", download=False))
     except Exception as error:
@@ -119,7 +124,8 @@ def _torchvision(name: str, split: str) -> Base:
                                 f"that holds torchvision's {kind.__name__}, or run reuselab data fetch {name}") from None
 
 
-def _arrays(loaded: datasets.VisionDataset) -> Base:
+def _arrays(loaded: Any) -> Base:
+    """Of one of torchvision's sets that keep all pixels in one array, grey [N, H, W] or colour [N, H, W, 3]."""
     pixels = torch.as_tensor(np.asarray(loaded.data))
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
     return Base(pixels.contiguous(), torch.as_tensor(loaded.targets), tuple(loaded.classes))
@@ -130,7 +136,7 @@ def _pets(split: str) -> Base:
 
     The classes are the breeds that the two lists name: 37, or fewer in a sample of the set.
     """
-    parts = {part: datasets.OxfordIIITPet(folder(), name, download=False) for part, name in (("train", "trainval"), ("test", "test"))}
+    parts = {part: torchvision_class("pets")(folder(), name, download=False) for part, name in (("train", "trainval"), ("test", "test"))}
     breeds = {label: name for part in parts.values() for label, name in zip(sorted(set(part._labels)), part.classes)}
     position = {label: k for k, label in enumerate(sorted(breeds))}
     images = torch.stack([square(path) for path in parts[split]._images])
@@ -143,8 +149,8 @@ def superclasses() -> tuple[Tensor, tuple[str, ...]]:
     Raises FileNotFoundError, in one line, where the set is not there.
     """
     fine = load("cifar100", "train").labels
-    place = folder() / datasets.CIFAR100.base_folder
-    train, names = (pickle.loads((place / file).read_bytes(), encoding="latin1") for file in ("train", datasets.CIFAR100.meta["filename"]))
+    kind = torchvision_class("cifar100")
+    train, names = (pickle.loads((folder() / kind.base_folder / file).read_bytes(), encoding="latin1") for file in ("train", kind.meta["filename"]))
     coarse = torch.empty(int(fine.max()) + 1, dtype=torch.int64)
     coarse[fine] = torch.tensor(train["coarse_labels"])
     return coarse, tuple(names["coarse_label_names"])

@@ -52,8 +52,10 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     notebook = page.read(name)
     os.environ |= {"REUSELAB_OUT": str(folder.resolve()), "REUSELAB_DATA": str(bases.folder().resolve()), "OMP_NUM_THREADS": "1"}
     try:
-        papermill.execute_notebook(notebook, done, changed, kernel_name="python3", cwd=folder,
-                                   progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(), config=Config(KernelManager={"transport": "ipc"}))
+        with tempfile.TemporaryDirectory() as sockets:  # kernels side by side must not meet in one
+            papermill.execute_notebook(notebook, done, changed, kernel_name="python3", cwd=folder,
+                                       progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
+                                       config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}))
     except PapermillExecutionError as error:
         raise Failed(f"page {name} failed: {error.ename}: {error.evalue.splitlines()[0]} (see {done})") from None
     return done

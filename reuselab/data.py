@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
 from torchvision.datasets.utils import extract_archive
 
 from reuselab import openimages
-from reuselab.bases import TORCHVISION, folder
+from reuselab.bases import TORCHVISION, folder, torchvision_class
 from reuselab.check import Failed, known
 from reuselab.download import download, note_sums, read_sums, whole
 
@@ -32,8 +31,8 @@ class Set:
 SETS = {
     "mnist": Set("MNIST", "CC BY-SA 3.0 according to Keras", "12 MB", "MNIST/raw"),
     "fashion": Set("Fashion-MNIST", "MIT", "31 MB", "FashionMNIST/raw"),
-    "cifar10": Set("CIFAR-10", "none stated; cite Krizhevsky 2009", "170 MB", datasets.CIFAR10.base_folder),
-    "cifar100": Set("CIFAR-100", "none stated; cite Krizhevsky 2009", "169 MB", datasets.CIFAR100.base_folder),
+    "cifar10": Set("CIFAR-10", "none stated; cite Krizhevsky 2009", "170 MB", "cifar-10-batches-py"),
+    "cifar100": Set("CIFAR-100", "none stated; cite Krizhevsky 2009", "169 MB", "cifar-100-python"),
     "pets": Set("Oxford-IIIT Pet", "CC BY-SA 4.0", "811 MB", "oxford-iiit-pet"),
     "openimages": Set("Open Images", "labels CC BY 4.0; images CC BY 2.0 as listed", "400 MB + 0.3 MB an image", "openimages"),
 }
@@ -98,7 +97,7 @@ def _archives(name: str, root: Path) -> list[tuple[Path, list[str], str]]:
     """Path, mirrors and MD5 of each archive of a set, as torchvision publishes them."""
     if name not in TORCHVISION:
         return []
-    kind, place = TORCHVISION[name], root / SETS[name].place
+    kind, place = torchvision_class(name), root / SETS[name].place
     if name == "pets":
         return [(place / Path(url).name, [url], md5) for url, md5 in kind._RESOURCES]
     if name.startswith("cifar"):
@@ -135,7 +134,7 @@ def _faults(name: str, root: Path) -> Iterator[str]:
     if name == "openimages":
         yield from openimages.faults(place)
     elif name.startswith("cifar"):
-        kind = TORCHVISION[name]
+        kind = torchvision_class(name)
         for file, md5 in [*kind.train_list, *kind.test_list, [kind.meta["filename"], kind.meta["md5"]]]:
             yield from _fault(place / file, md5)
     elif sums := read_sums(place / SUMS):

@@ -6,7 +6,6 @@ from functools import cache
 
 import torch
 from torch import nn
-from torchvision.models import resnet18 as torchvision_resnet18
 
 from reuselab.check import integer, known
 
@@ -60,7 +59,8 @@ def mlp(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module
 
 def resnet18(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module]:
     """torchvision's ResNet-18 with a stem for small images (3 x 3, stride 1, no pooling): stem, four stages, head."""
-    net = torchvision_resnet18(num_classes=classes)
+    from torchvision.models import resnet18 as whole  # three seconds that other networks don't spend
+    net = whole(num_classes=classes)
     net.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
     return OrderedDict(

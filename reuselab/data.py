@@ -110,7 +110,7 @@ def _part(path: Path) -> Path:
 
 
 def _extract(archives: list[Path], place: Path) -> None:
-    """Extract `archives` beside `place`, note the checksums of what came out, and only then move it into `place`."""
+    """Extract `archives` beside `place`, note the checksums of what came out, and only then move all into `place`."""
     scratch = place.with_name(f".{place.name}.extracting")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -120,7 +120,7 @@ def _extract(archives: list[Path], place: Path) -> None:
         top = scratch / place.name if (scratch / place.name).is_dir() else scratch  # CIFAR's archive brings its own folder
         note_sums(top / SUMS, [path for path in sorted(top.rglob("*")) if path.is_file()])
         place.mkdir(parents=True, exist_ok=True)
-        for new in sorted(top.iterdir(), key=lambda path: path.name == SUMS):  # the list of checksums last
+        for new in sorted(top.iterdir(), key=lambda path: path.name != SUMS):  # the checksums first: less than they list is not whole
             old = place / new.name
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
             new.replace(old)

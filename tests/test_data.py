@@ -451,7 +451,7 @@ def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetch
 
 @pytest.mark.parametrize("step", range(4))
 def test_a_kill_while_files_take_their_places_is_never_taken_for_whole(data_folder, server, monkeypatch, step):
-    """Stopped before each of the four moves that lay the pets in place (images, annotations, checksums, first archive's end)."""
+    """Stopped before each of the four steps that lay the pets in place and clear up (checksums, annotations, images, the first archive)."""
     serve_pets(server, monkeypatch)
     moves, replace, unlink = [], data.Path.replace, data.Path.unlink
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+import pickle
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -15,9 +18,10 @@ from torch.nn import functional as F
 
 from reuselab.check import known
 
-TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10"}
+TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100", "pets": "OxfordIIITPet"}
 NAMES = ("digits", "turned", *TORCHVISION)
 DIGITS_TEST = 500
+SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +98,62 @@ def folder() -> Path:
     return Path(os.environ.get("REUSELAB_DATA") or "data").expanduser()
 
 
-def _torchvision(name: str, split: str) -> Base:
+def square(path: Path, side: int = SIDE) -> Tensor:
+    """The photograph in the file `path`, uint8 [3, side, side]: its largest central square, resized (bilinear, antialiased).
+
+    Raises OSError where the file is missing, damaged, cut short or no image.
+    """
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded no larger than is needed
+        fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
+
+
+def torchvision_class(name: str) -> type:
+    """Torchvision's class for one of the image sets `TORCHVISION`, which knows where its files come from and what they are called."""
     from torchvision import datasets  # three seconds that the digits don't spend
-    kind = getattr(datasets, TORCHVISION[name])
+    return getattr(datasets, TORCHVISION[name])
+
+
+def _torchvision(name: str, split: str) -> Base:
+    kind = torchvision_class(name)
     try:
-        loaded = kind(folder(), train=split == "train", download=False)
+        return _pets(split) if name == "pets" else _arrays(kind(folder(), train=split == "train", download=False))
     except Exception as error:
-        raise FileNotFoundError(f"base {name} is not in {folder()} or is damaged ({type(error).__name__}): "
-                                f"set REUSELAB_DATA to a folder that holds torchvision's {kind.__name__}") from None
+        raise FileNotFoundError(f"base {name} is not in {folder()} or is damaged ({type(error).__name__}): set REUSELAB_DATA to a folder "
+                                f"that holds torchvision's {kind.__name__}, or run reuselab data fetch {name}") from None
+
+
+def _arrays(loaded: Any) -> Base:
+    """Of one of torchvision's sets that keep all pixels in one array, grey [N, H, W] or colour [N, H, W, 3]."""
     pixels = torch.as_tensor(np.asarray(loaded.data))
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
     return Base(pixels.contiguous(), torch.as_tensor(loaded.targets), tuple(loaded.classes))
+
+
+def _pets(split: str) -> Base:
+    """Oxford's cats and dogs, uint8 [N, 3, 64, 64] by the rule of `square`; the official trainval is train, the official test is test.
+
+    The classes are the breeds that the two lists name: 37, or fewer in a sample of the set.
+    """
+    parts = {part: torchvision_class("pets")(folder(), name, download=False) for part, name in (("train", "trainval"), ("test", "test"))}
+    breeds = {label: name for part in parts.values() for label, name in zip(sorted(set(part._labels)), part.classes)}
+    position = {label: k for k, label in enumerate(sorted(breeds))}
+    images = torch.stack([square(path) for path in parts[split]._images])
+    return Base(images, torch.tensor([position[label] for label in parts[split]._labels]), tuple(breeds[label] for label in position))
+
+
+def superclasses() -> tuple[Tensor, tuple[str, ...]]:
+    """The 20 superclasses of CIFAR-100: that of each of its 100 classes, int64 [100], and their names.
+
+    Raises FileNotFoundError, in one line, where the set is not there.
+    """
+    fine = load("cifar100", "train").labels
+    kind = torchvision_class("cifar100")
+    train, names = (pickle.loads((folder() / kind.base_folder / file).read_bytes(), encoding="latin1") for file in ("train", kind.meta["filename"]))
+    coarse = torch.empty(int(fine.max()) + 1, dtype=torch.int64)
+    coarse[fine] = torch.tensor(train["coarse_labels"])
+    return coarse, tuple(names["coarse_label_names"])
 
 
 @cache

@@ -81,9 +81,10 @@ def known(kind: str, name: str, options: Iterable[str]) -> None:
 
 
 def nearest(name: Any, options: Iterable[str]) -> str:
-    """' (did you mean ...?)' where something near exists, else nothing."""
-    match = difflib.get_close_matches(str(name).lower(), list(options), 1)
-    return f" (did you mean {match[0]}?)" if match else ""
+    """' (did you mean ...?)' where something near exists, in capitals or not, else nothing."""
+    written = {option.lower(): option for option in options}
+    match = difflib.get_close_matches(str(name).lower(), written, 1)
+    return f" (did you mean {written[match[0]]}?)" if match else ""
 
 
 def shorten(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,59 @@ def import_(file: Path) -> None:
     if contradictions:
         raise Failed(f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
                      f"which stays: {'; '.join(contradictions[:3])}")
+
+
+@cli.group(cls=Group)
+def data() -> None:
+    """List the image sets, and fetch them."""
+
+
+folder_option = click.option("--folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                             help="folder of image sets [default: REUSELAB_DATA, else data]")
+
+
+@data.command(name="list")
+@folder_option
+def list_(folder: Path | None) -> None:
+    """Show each image set's licence and size, where it is, and whether it is whole; reads all files to tell."""
+    from reuselab import bases, data as sets
+    root = folder or bases.folder()
+    rows = [("name", "image set", "size", "licence", "where", "here?")]
+    rows += [(name, one.title, one.size, one.licence, str(root / one.place), str(sets.state(name, root))) for name, one in sets.SETS.items()]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows)]
+    for row in rows:
+        click.echo("".join(map(str.ljust, row, widths)).rstrip())
+
+
+@data.command()
+@click.argument("name")
+@folder_option
+@click.option("--classes", metavar="NAMES", help="openimages: names of classes, as 'Dog,Cat'")
+@click.option("--images", type=int, metavar="N", help="openimages: at most N images of each class for training, and N for testing [default: 200]")
+def fetch(name: str, folder: Path | None, classes: str | None, images: int | None) -> None:
+    """Fetch an image set, or go on where an earlier call was interrupted; checked against its published checksum."""
+    from reuselab import bases, check, data as sets, openimages
+    with _refusals():
+        check.known("image set", name, sets.SETS)
+        wanted = [part.strip() for part in (classes or "").split(",") if part.strip()]
+        if name == "openimages" and not wanted:
+            raise ValueError("openimages is fetched in part: say of which classes, as --classes 'Dog,Cat'")
+        if name != "openimages" and (classes, images) != (None, None):
+            raise ValueError(f"--classes and --images are for openimages; {name} is fetched whole")
+        check.integer(1, 100_000)("--images", images := 200 if images is None else images)
+        root = folder or bases.folder()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=root).close()
+        except OSError as error:
+            raise ValueError(f"cannot write into {root}: {error.strerror}") from None
+        if name == "openimages":
+            done = openimages.fetch(root / sets.SETS[name].place, wanted, images)
+        else:
+            done = sets.fetch(name, root)
+    click.echo(f"{name} in {root}: {done}")
+    if root.resolve() != bases.folder().resolve():
+        click.echo(f'to use it: export REUSELAB_DATA="{root.resolve()}"')
 
 
 def _check_pages(preset: str) -> None:

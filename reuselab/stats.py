@@ -1,7 +1,9 @@
-"""Intervals over seeds, the test of a trend, and tests that two halves have nothing to do with each other."""
+"""Intervals over seeds, the test of a trend, Mantel's test, and tests that two halves have nothing to do with each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice, permutations
+from math import factorial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from reuselab.bases import Base
+from reuselab.check import known
 from reuselab.pairs import Pairs, match
 
 TREND_LEVEL = 0.01
@@ -100,6 +103,48 @@ def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tup
     flat = error < 1e-12
     standard = np.where(flat, np.where(distance < 1e-9, 0.0, np.inf), distance / np.where(flat, 1, error))
     return float(standard.max()), float(stats.t.isf(level / 2 / standard.size, n - 1))
+
+
+def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, alternative: str = "two-sided") -> tuple[float, float]:
+    """Mantel's test (1967) that two K x K matrices about the same K things, K at least 3, have to do with each other: (correlation, p).
+
+    The correlation is Spearman's, over the entries off the diagonal; the matrices need not be symmetric. p: how often it is as far from 0
+    (or with `alternative` "greater" as high, with "less" as low) when rows and columns of `other` are permuted together. All K!
+    permutations are counted where they are no more than `draws`; else `draws` random ones and the identity. Raises ValueError
+    for matrices that are not square, not of one size, not finite off the diagonal, or constant there.
+    """
+    known("alternative", alternative, ("two-sided", "greater", "less"))
+    first, second = (_standard_ranks(matrix) for matrix in (one, other))
+    if first.shape != second.shape:
+        raise ValueError(f"Mantel's test compares matrices of one size, not {len(first)} and {len(second)}")
+    n, rng = len(first), np.random.default_rng(seed)
+    exact = n < 20 and factorial(n) <= draws
+    orders = permutations(range(n)) if exact else (rng.permutation(n) for _ in range(draws))
+
+    def correlations(orders: Iterable[Sequence[int]]) -> NDArray[np.float64]:
+        order = np.array(list(orders))
+        return np.einsum("ij,dij->d", first, second[order[:, :, None], order[:, None, :]])
+
+    seen, others = correlations([range(n)])[0], []
+    while block := list(islice(orders, max(1, 10**6 // n**2))):
+        others.append(correlations(block))
+    far = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+    count = int((far(np.concatenate(others)) >= far(seen) - 1e-12).sum())
+    return float(seen), count / factorial(n) if exact else (1 + count) / (1 + draws)
+
+
+def _standard_ranks(matrix: ArrayLike) -> NDArray[np.float64]:
+    """Ranks of the entries off the diagonal, [K, K], with mean 0 and sum of squares 1; 0 on the diagonal."""
+    matrix = np.asarray(matrix, dtype=float)
+    if matrix.ndim != 2 or len(matrix) < 3 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}")
+    off = ~np.eye(len(matrix), dtype=bool)
+    if not np.isfinite(matrix[off]).all() or np.ptp(matrix[off]) == 0:
+        raise ValueError("Mantel's test needs finite entries off the diagonal that are not all the same")
+    ranks = np.zeros_like(matrix)
+    ranks[off] = stats.rankdata(matrix[off])
+    ranks[off] -= ranks[off].mean()
+    return ranks / np.linalg.norm(ranks)
 
 
 def varying(train: tuple[Base, Base], least: float = 0.05) -> NDArray[np.bool_]:

@@ -163,7 +163,7 @@ def test_digest_tells_one_data_set_from_another(data_folder):
 def test_damaged_cifar_is_refused(data_folder, monkeypatch):
     lay_cifar(data_folder / "cifar-10-batches-py", monkeypatch)
     (data_folder / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
-    with pytest.raises(FileNotFoundError, match="^base cifar10 is not in .*CIFAR10$"):
+    with pytest.raises(FileNotFoundError, match="^base cifar10 is not in .*CIFAR10, or run reuselab data fetch cifar10$"):
         bases.load("cifar10", "train")
 
 
@@ -179,6 +179,14 @@ def test_real_image_sets_have_their_published_size(name, shape, n):
     assert len(train.classes) == 10
     if name != "mnist":
         assert set(Counter(train.labels.tolist()).values()) == {n} and set(Counter(test.labels.tolist()).values()) == {1000}
+
+
+def test_the_real_pets_or_a_sample_of_them_are_squares_of_64_pixels_with_a_name_for_each_label():
+    for split in ("train", "test"):
+        base = real("pets", split)
+        assert base.images.shape[1:] == (3, 64, 64) and set(base.labels.tolist()) == set(range(len(base.classes)))
+        assert base.classes[:2] == ("Abyssinian", "American Bulldog")
+    assert not set(pixels(real("pets"))) & set(pixels(real("pets", "test")))
 
 
 def test_turned_digits_are_the_digits_a_quarter_turn_to_the_left():

@@ -42,9 +42,9 @@ REFUSED = [  # what is called, the whole message
     (lambda: Cell(test_pairs=100.0), "test_pairs must be a whole number from 10 to 100,000,000, not 100.0"),
     (lambda: Cell(retrain=6), "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6"),
     (lambda: Cell(retrain=5, network="mlp"), "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5"),
-    (lambda: Cell(base="fasion"), "base must be one of digits, turned, mnist, fashion, cifar10, not 'fasion' (did you mean fashion?)"),
-    (lambda: Cell(base=""), "base must be one of digits, turned, mnist, fashion, cifar10, not ''"),
-    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, turned, mnist, fashion, cifar10, not 'Digits' \(did you mean digits\?\)")),
+    (lambda: Cell(base="fasion"), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, not 'fasion' (did you mean fashion?)"),
+    (lambda: Cell(base=""), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, not ''"),
+    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, turned, mnist, fashion, cifar10, cifar100, pets, not 'Digits' \(did you mean digits\?\)")),
     (lambda: Cell(network="resnet"), re.compile(r"network must be one of cnn, mlp, resnet18, not 'resnet' \(did you mean resnet18\?\)")),
     (lambda: Cell(layout="besides"), "layout must be one of beside, stacked, not 'besides' (did you mean beside?)"),
     (lambda: Cell(init="Alice"), "init must be one of fresh, alice, not 'Alice' (did you mean alice?)"),
@@ -85,7 +85,7 @@ REFUSED = [  # what is called, the whole message
     (lambda: draw(phi=-2), "phi must be a number from -1 to 1, not -2"),
     (lambda: draw(layout="stack"), "no layout 'stack' (did you mean stacked?); there is beside, stacked"),
     # Image sets.
-    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10"),
+    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets"),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.
     (lambda: net("cn"), re.compile(r"no network 'cn' \(did you mean cnn\?\); there is cnn, mlp.*")),
@@ -123,14 +123,15 @@ def test_the_table_of_refusals_is_long_and_its_messages_differ():
     assert len(messages) >= 25 and len(set(messages)) > 50
 
 
-@pytest.mark.parametrize("kind, name", [("MNIST", "mnist"), ("FashionMNIST", "fashion"), ("CIFAR10", "cifar10")])
+@pytest.mark.parametrize("kind, name", [("MNIST", "mnist"), ("FashionMNIST", "fashion"), ("CIFAR10", "cifar10"),
+                                        ("CIFAR100", "cifar100"), ("OxfordIIITPet", "pets")])
 def test_an_image_set_that_is_not_there_is_refused_before_any_training(kind, name, data_folder, monkeypatch):
     monkeypatch.setattr(train, "train", lambda *_: pytest.fail("training began"))
     for call in (lambda: bases.load(name, "train"), lambda: cell.run(Cell(base=name)), lambda: cell.run(Cell(bob_base=name))):
         with pytest.raises(FileNotFoundError) as refusal:
             call()
         assert str(refusal.value) == (f"base {name} is not in {data_folder} or is damaged (RuntimeError): "
-                                      f"set REUSELAB_DATA to a folder that holds torchvision's {kind}")
+                                      f"set REUSELAB_DATA to a folder that holds torchvision's {kind}, or run reuselab data fetch {name}")
 
 
 def test_image_sets_with_unequal_numbers_of_classes_are_refused_by_a_cell(monkeypatch):

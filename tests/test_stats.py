@@ -1,5 +1,7 @@
 """Intervals, and the test of a trend: it must say holds where a rise was made, and does not hold where it was shuffled (claim A2)."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import stats as laws
@@ -62,3 +64,54 @@ def test_residuals_of_noise_stay_below_the_bound_and_a_bias_does_not():
     assert largest < bound and bound == pytest.approx(laws.t.isf(0.01 / 40, 49))
     assert stats.residual(draws + np.where(np.arange(20) == 7, 1.0, 0.0), 3)[0] > bound
     assert stats.residual(np.ones((5, 2)), 1)[0] == 0 and np.isinf(stats.residual(np.ones((5, 2)), 1.1)[0])
+
+
+# Mantel's test.
+
+def matrices(n=5, seed=0):
+    rng = np.random.default_rng(seed)
+    one = rng.normal(size=(n, n))
+    return one, one + rng.normal(size=(n, n))
+
+
+def brute_mantel(one, other):
+    """Spearman's correlation off the diagonal under every permutation of rows and columns together; the first is the identity."""
+    off = ~np.eye(len(one), dtype=bool)
+    return np.array([laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in map(list, permutations(range(len(one))))])
+
+
+@pytest.mark.parametrize("alternative, far", [("two-sided", np.abs), ("greater", np.positive), ("less", np.negative)])
+@pytest.mark.parametrize("seed", range(3))
+def test_mantels_test_is_that_of_all_permutations(seed, alternative, far):
+    one, other = matrices(seed=seed)
+    np.fill_diagonal(other, np.nan)
+    all_of_them = brute_mantel(one, other)
+    expected = (far(all_of_them) >= far(all_of_them[0]) - 1e-12).mean()
+    assert stats.mantel(one, other, alternative=alternative) == pytest.approx((all_of_them[0], expected))
+    r, p = stats.mantel(one, other, draws=119, seed=seed, alternative=alternative)  # one too few to count all 120
+    assert r == pytest.approx(all_of_them[0]) and abs(p - expected) < 4 * np.sqrt(0.25 / 119) and round(p * 120, 9) % 1 == 0
+
+
+def test_mantels_test_of_ties_and_symmetric_matrices():
+    one, other = (np.round(m + m.T) for m in matrices(6, seed=4))
+    all_of_them = brute_mantel(one, other)
+    assert stats.mantel(one, other) == pytest.approx((all_of_them[0], (abs(all_of_them) >= abs(all_of_them[0]) - 1e-12).mean()))
+
+
+def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
+    one, other = matrices(12, seed=1)
+    r, p = stats.mantel(one, other, draws=999)
+    assert r > 0.5 and p == 0.001
+    assert stats.mantel(one, other, draws=999) == (r, p) and stats.mantel(one, one**3)[0] == pytest.approx(1)
+    rng = np.random.default_rng(2)
+    found = [stats.mantel(*rng.normal(size=(2, 8, 8)), draws=99, seed=s)[1] <= 0.1 for s in range(200)]
+    assert abs(np.mean(found) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 200)
+
+
+@pytest.mark.parametrize("one, other, message", [
+    (np.eye(4)[:3], np.ones((3, 3)), "needs square matrices of at least 3 x 3, not 3 x 4"), (np.ones((2, 2)), np.ones((2, 2)), "not 2 x 2"),
+    (matrices(4)[0], matrices(5)[0], "compares matrices of one size, not 4 and 5"), (matrices(4)[0], np.eye(4), "not all the same"),
+    (np.full((4, 4), np.nan), matrices(4)[0], "needs finite entries")])
+def test_mantels_test_refuses_what_it_cannot_compare(one, other, message):
+    with pytest.raises(ValueError, match=message):
+        stats.mantel(one, other)

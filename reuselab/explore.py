@@ -11,7 +11,7 @@ from reuselab.figures import Shown
 def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VBox:
     """A slider for each axis (label, values) over `draw(*values)`, drawn beforehand for every combination of values.
 
-    A frame is an HTML widget in Stacks nested axis by axis. A slider's index is linked in JavaScript to every Stack of
+    An axis with a single value needs no slider and gets none. A frame is an HTML widget in Stacks nested axis by axis. A slider's index is linked in JavaScript to every Stack of
     its axis, so that moving one slider keeps the others where they are.
     """
     sliders = [SelectionSlider(options=[_option(value) for value in values], index=len(values) // 2, description=label,
@@ -21,12 +21,14 @@ def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VB
     def frames(*chosen: Any) -> HTML | Stack:
         if len(chosen) == len(axes):
             return HTML(draw(*chosen)._repr_html_())
-        slider = sliders[len(chosen)]
-        stack = Stack([frames(*chosen, value) for value in axes[len(chosen)][1]], selected_index=slider.index)
+        slider, values = sliders[len(chosen)], axes[len(chosen)][1]
+        if len(values) == 1:
+            return frames(*chosen, values[0])
+        stack = Stack([frames(*chosen, value) for value in values], selected_index=slider.index)
         jslink((slider, "index"), (stack, "selected_index"))
         return stack
 
-    return VBox([*sliders, frames()])
+    return VBox([*(slider for slider, (_, values) in zip(sliders, axes) if len(values) > 1), frames()])
 
 
 def _option(value: Any) -> str:

@@ -92,8 +92,8 @@ def test_figures_show_every_panel_and_level():
 
 def test_the_page_meets_its_expectations(built):
     folder = book.BUILD / "pages" / "smoke"
-    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "layers.csv").set_index(["rho", "retrain"])
-    found = pd.read_csv(folder / "layers.csv").groupby(["rho", "retrain"]).bob_accuracy.mean()
+    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "layers.csv").set_index(["bob_pairs", "rho", "retrain"])
+    found = pd.read_csv(folder / "layers.csv").groupby(["bob_pairs", "rho", "retrain"]).bob_accuracy.mean()
     assert found.index.equals(expected.index)
     assert ((found - expected.bob_accuracy).abs() <= expected.tolerance).all(), found - expected.bob_accuracy
     untrained = pd.read_csv(folder / "layers_others.csv", keep_default_na=False).query("alice_task == 'none' and retrain == 0")

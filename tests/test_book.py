@@ -69,7 +69,7 @@ def visit(browser, address):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("document", documents())
-def test_a_page_stands_alone_and_fits(visit, document, width):
+def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, document, width):
     view = visit(document, width)
     view.wait_for_timeout(500)
     assert view.locator(".bd-article h1").count() == 1
@@ -79,12 +79,11 @@ def test_a_page_stands_alone_and_fits(visit, document, width):
         view.wait_for_selector("mjx-container", state="attached")
         assert view.locator("mjx-container").count() >= formulas
     assert view.locator("mjx-merror, [data-mjx-error]").count() == 0
+    if document.startswith("notebooks/"):
+        move_sliders(view)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("document", [name for name in documents() if name.startswith("notebooks/")])
-def test_each_slider_changes_the_picture(visit, document, width):
-    view = visit(document, width)
+def move_sliders(view):
     handles = view.locator(".noUi-handle")
     handles.first.wait_for()
     frame = view.locator(".widget-subarea .rl-figure:visible")

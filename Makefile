@@ -26,7 +26,7 @@ serve:
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
 
 test: .venv/done chromium
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: .venv/done
 	$(BIN)/python benchmarks/bench_fate.py

@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import fcntl
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: small products are slower on two threads than on one
@@ -45,6 +46,15 @@ def data_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def built():
-    """The first page of the whole book, built at the preset smoke with warnings as errors."""
-    return book.build("smoke")
+def built(testrun_uid):
+    """The first page of the whole book, built at the preset smoke with warnings as errors, once for all workers of a run."""
+    book.BUILD.mkdir(exist_ok=True)
+    with open(book.BUILD / "tests.run", "a+") as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        run.seek(0)
+        if run.read() == testrun_uid:
+            return book.BUILD / "html" / "index.html"
+        first = book.build("smoke")
+        run.truncate(0)
+        run.write(testrun_uid)
+        return first

@@ -271,7 +271,7 @@ def assert_failed_then_healed(folder, cells, failures, **how):
 
 
 def test_cells_that_raise_hang_or_lose_their_worker_stop_no_other(here):
-    assert_failed_then_healed(here, seeds(0, RAISES, 1, HANGS, 2, DIES, 3), workers=2, time_limit=2, failures={
+    assert_failed_then_healed(here, seeds(0, RAISES, 1, HANGS, 2, DIES, 3), workers=2, time_limit=8, failures={
         RAISES: "RuntimeError: no luck", HANGS: "TimeoutError", DIES: "ProcessExpired: Abnormal termination"})
 
 
@@ -282,7 +282,7 @@ def test_nor_do_they_on_a_dask_cluster_where_a_worker_killed_mid_cell_costs_noth
     assert sorted(kept(here / "once")) == sorted(map(digest, cells))
     pd.testing.assert_frame_equal(table, study(cells, workers=1, home=here / "apart"), check_exact=True)
     (here / "ran").unlink()
-    assert_failed_then_healed(here, seeds(0, RAISES, 1, HANGS, DIES), client=cluster, time_limit=2, failures={
+    assert_failed_then_healed(here, seeds(0, RAISES, 1, HANGS, DIES), client=cluster, time_limit=8, failures={
         RAISES: "RuntimeError: no luck", HANGS: "TimeoutError", DIES: "KilledWorker"})
 
 

@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
     """Serves `files` (path: bytes) on this machine alone.
 
     ranges: it can go on in the middle. cut: it breaks the connection after that many bytes of an answer. headers: sent with
-    each file. sent: path and number of bytes of each answer's body.
+    each file. sent: path and number of bytes of each answer's body, all of which it sends unless the client hangs up.
     """
 
     def __init__(self):
@@ -68,8 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         body = body[:server.cut]
+        server.sent.append((path, len(body)))  # first: whoever has the last byte may look
         self.wfile.write(body)
-        server.sent.append((path, len(body)))
         self.close_connection = True
 
 

@@ -40,8 +40,9 @@ class Cell:
     the pixels. layout, swap: where Bob's half lies. network, retrain, init: what is reused (see `models.reuse`).
     probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
     alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated.
-    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains. test_pairs: pairs of unseen images that both are judged on.
-    attribute: of how many of these Bob's answer is attributed to the halves (see `attribution.measures`); 0: none. seed: of everything.
+    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains.
+    test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
+    to the halves (see `attribution.measures`); 0: none. seed: of everything.
     """
 
     base: str = "digits"

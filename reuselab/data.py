@@ -11,7 +11,7 @@ from torchvision.datasets.utils import extract_archive
 from reuselab import openimages
 from reuselab.bases import TORCHVISION, folder, torchvision_class
 from reuselab.check import Failed, known
-from reuselab.download import download, note_sums, read_sums, whole
+from reuselab.download import download, note_sums, part_of, read_sums, whole
 
 MNIST = {"train": 60_000, "t10k": 10_000}  # images, as published
 PETS = {"trainval": 3680, "test": 3669}
@@ -61,7 +61,7 @@ def state(name: str, root: Path | None = None) -> State:
     faults = list(_faults(name, root))
     if not faults:
         return State("whole")
-    begun = [path for path, _, _ in _archives(name, root) for path in (path, _part(path)) if path.exists()]
+    begun = [path for path, _, _ in _archives(name, root) for path in (path, part_of(path)) if path.exists()]
     if not (root / SETS[name].place).exists() and not begun:
         return State("absent")
     return State("partial", faults[0] + (f" and {len(faults) - 1:,} more" if len(faults) > 1 else ""))
@@ -103,10 +103,6 @@ def _archives(name: str, root: Path) -> list[tuple[Path, list[str], str]]:
     if name.startswith("cifar"):
         return [(root / kind.filename, [kind.url], kind.tgz_md5)]
     return [(place / file, [mirror + file for mirror in kind.mirrors], md5) for file, md5 in kind.resources]
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
 
 
 def _extract(archives: list[Path], place: Path) -> None:

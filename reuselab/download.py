@@ -42,7 +42,7 @@ def download(urls: Sequence[str], path: Path, md5: str = "", progress: bool = Tr
     """
     if md5 and whole(path, md5):
         return
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     if md5 and whole(part, md5):  # stopped between the last byte and the renaming
         part.replace(path)
         return
@@ -58,6 +58,11 @@ def download(urls: Sequence[str], path: Path, md5: str = "", progress: bool = Tr
             part.replace(path)
             return
     raise lost[-1] if len(lost) == 1 else Failed("; ".join(map(str, lost)))
+
+
+def part_of(path: Path) -> Path:
+    """Where the bytes of `path` lie until it is whole."""
+    return path.with_name(path.name + ".part")
 
 
 def _fetch(url: str, part: Path, md5: str, progress: bool) -> bool:

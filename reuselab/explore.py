@@ -11,8 +11,8 @@ from reuselab.figures import Shown
 def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VBox:
     """A slider for each axis (label, values) over `draw(*values)`, drawn beforehand for every combination of values.
 
-    An axis with a single value needs no slider and gets none. A frame is an HTML widget in Stacks nested axis by axis. A slider's index is linked in JavaScript to every Stack of
-    its axis, so that moving one slider keeps the others where they are.
+    An axis with a single value needs no slider and gets none. A frame is an HTML widget in Stacks nested axis by axis. A
+    slider's index is linked in JavaScript to every Stack of its axis, so that moving one keeps the others where they are.
     """
     sliders = [SelectionSlider(options=[_option(value) for value in values], index=len(values) // 2, description=label,
                                style={"description_width": "9em"}, layout=Layout(width="26em", max_width="100%"))

@@ -77,9 +77,9 @@ def accuracy_against_rho(table: pd.DataFrame) -> Figure:
     labels = []
     blocks = models.blocks(table["network"].iloc[0])
     for k, group in table.groupby("retrain"):
-        _band(axes, group, color(k))
+        band(axes, group, color(k))
         labels.append((group[group.rho == group.rho.min()].bob_accuracy.mean(), retrain_label(k, len(blocks)), color(k)))
-    _labels(axes, labels)
+    name_lines(axes, labels)
     _accuracy_axes(axes, table)
     return drawing
 
@@ -96,10 +96,10 @@ def gains(table: pd.DataFrame) -> Figure:
     for axes, over in zip(drawing.subplots(len(overs), 1, sharex=True, squeeze=False).flat, overs):
         labels, rows = [], table[table.over == over]
         for k, group in rows.groupby("retrain"):
-            _band(axes, group, color(k), "gain")
+            band(axes, group, color(k), "gain")
             labels.append((group[group.rho == group.rho.min()].gain.mean(), retrain_label(k, len(blocks)), color(k)))
         axes.axhline(0, color=REFERENCE, lw=1.2)
-        _labels(axes, labels, 0.1)
+        name_lines(axes, labels, 0.1)
         _rho_axes(axes, table, f"gain over {over}")
         axes.label_outer()
     return drawing
@@ -116,8 +116,8 @@ def one_bob(table: pd.DataFrame, rho: float, retrain: int) -> Figure:
     mine, scratch = table[table.retrain == retrain], table[table.retrain == len(blocks)]
     if retrain < len(blocks) and len(scratch):
         axes.plot(*_means(scratch), color=RETRAIN[-1], lw=1.2, ls="-.")
-        _labels(axes, [(scratch[scratch.rho == scratch.rho.min()].bob_accuracy.mean(), "from scratch", RETRAIN[-1])])
-    _band(axes, mine, color(retrain))
+        name_lines(axes, [(scratch[scratch.rho == scratch.rho.min()].bob_accuracy.mean(), "from scratch", RETRAIN[-1])])
+    band(axes, mine, color(retrain))
     mean, low, high = interval(mine[mine.rho == rho].bob_accuracy)
     axes.plot(rho, mean, "o", ms=11, color=color(retrain), mec=INK)
     strip.set_title(f"rho = {rho:g}, {retrain_label(retrain, len(blocks))}: Bob's accuracy {mean:.3f}  [{low:.3f}, {high:.3f}]")
@@ -136,7 +136,7 @@ def without_alice(table: pd.DataFrame) -> Figure:
     for axes, axis, other in zip(panels, ("rho", "phi"), ("phi", "rho")):
         rows = table[table[other] == 0]
         for shade, (_, group) in zip(RETRAIN[1:], rows.groupby("method")):
-            _band(axes, group, shade, by=axis)
+            band(axes, group, shade, by=axis)
         for column, style in {"ceiling": "--", "chance": ":"}.items():
             means = rows.groupby(axis)[column].mean()
             axes.plot(means.index, means, color=REFERENCE, ls=style, lw=1.5)
@@ -144,7 +144,7 @@ def without_alice(table: pd.DataFrame) -> Figure:
         axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
     first = table[(table.phi == 0) & (table.rho == table.rho.min())]
     names = [(group.bob_accuracy.mean(), method, shade) for shade, (method, group) in zip(RETRAIN[1:], first.groupby("method"))]
-    _labels(panels[0], [*names, (first.ceiling.mean() + 0.02, "Alice's label alone", REFERENCE), (first.chance.mean() - 0.02, "chance", REFERENCE)])
+    name_lines(panels[0], [*names, (first.ceiling.mean() + 0.02, "Alice's label alone", REFERENCE), (first.chance.mean() - 0.02, "chance", REFERENCE)])
     for axes in panels:
         axes.set_ylim(0, 1.05)
         axes.yaxis.tick_right()
@@ -170,7 +170,7 @@ def _means(group: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
     return means.index, means
 
 
-def _band(axes: Axes, group: pd.DataFrame, shade: str, value: str = "bob_accuracy", by: str = "rho") -> None:
+def band(axes: Axes, group: pd.DataFrame, shade: str, value: str = "bob_accuracy", by: str = "rho") -> None:
     rows = summary(group, by, value)
     axes.plot(rows.index, rows["mean"], color=shade, marker="o", ms=4)
     axes.fill_between(rows.index, rows["low"], rows["high"], color=shade, alpha=0.2, lw=0)
@@ -188,7 +188,7 @@ def _references(axes: Axes, table: pd.DataFrame) -> None:
                       color=REFERENCE, fontsize=9, ha="center")
 
 
-def _labels(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float = 0.062) -> None:
+def name_lines(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float = 0.062) -> None:
     """Names of lines (height, name, colour) at the left edge, spread so that none covers another."""
     at = -np.inf
     for height, name, shade in sorted(labels):

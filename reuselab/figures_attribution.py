@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reuselab import models
 from reuselab.attribution import METHODS
-from reuselab.figures import ALICE, BOB, INK, REFERENCE, _band, _labels, color, drawn, retrain_label
+from reuselab.figures import ALICE, BOB, INK, REFERENCE, band, color, drawn, name_lines, retrain_label
 from reuselab.pairs import Pairs
 from reuselab.reliance import Explained
 from reuselab.stats import interval, summary
@@ -27,12 +27,12 @@ def share_against_rho(table: pd.DataFrame) -> Figure:
     blocks = len(models.blocks(table["network"].iloc[0]))
     for axes, method in zip(panels, METHODS):
         for k, group in table.groupby("retrain"):
-            _band(axes, group, color(k), f"share_{method}")
+            band(axes, group, color(k), f"share_{method}")
         axes.axhline(0.5, color=REFERENCE, lw=1, ls=":")
         axes.set(title=NAMES[method], xlabel="rho", ylim=(0, 1), xticks=(table.rho.min(), table.rho.max()))
         _bare(axes)
     at_low = table[table.rho == table.rho.min()].groupby("retrain")[f"share_{METHODS[0]}"].mean()
-    _labels(panels[0], [(height, retrain_label(k, blocks), color(k)) for k, height in at_low.items()])
+    name_lines(panels[0], [(height, retrain_label(k, blocks), color(k)) for k, height in at_low.items()])
     _right(panels, "share on Bob's half")
     return drawing
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from reuselab import baselines, models
-from reuselab.figures import ALICE, BOB, INK, REFERENCE, RETRAIN, color, drawn
+from reuselab.figures import ALICE, BOB, INK, REFERENCE, RETRAIN, color, drawn, name_lines
 
 METHODS = {"Alice": ALICE, "Bob's labels": RETRAIN[2], "shuffled labels": RETRAIN[5], "random network": RETRAIN[3],
            "raw pixels": RETRAIN[0], "scratch": BOB, "chance": REFERENCE}
@@ -39,7 +39,7 @@ def accuracy_against_cut(summary: pd.DataFrame) -> Figure:
     panels[-1].yaxis.set_label_position("right")
     drawing.supxlabel("k, top blocks that Bob replaces by a solved head", fontsize=11)
     first = rows[(rows["network"] == networks[0]) & (rows.retrain == rows.retrain.min())].set_index("name")["mean"]
-    _names(panels[0], {method: first[method] for method in METHODS if method in first}, gap=0.06)
+    name_lines(panels[0], [(first[method], method, shade) for method, shade in METHODS.items() if method in first], gap=0.06)
     return drawing
 
 
@@ -50,15 +50,6 @@ def _method(axes: Axes, group: pd.DataFrame, method: str) -> None:
     shade = METHODS[method]
     axes.plot(group.retrain, group["mean"], color=shade, ls=FLAT.get(method, "-"), marker="" if method in FLAT else "o", ms=4)
     axes.fill_between(group.retrain, group.low, group.high, color=shade, alpha=0.2, lw=0)
-
-
-def _names(axes: Axes, heights: dict[str, float], gap: float) -> None:
-    """The methods' names at the left edge, in their colours, at least `gap` apart."""
-    at = -np.inf
-    for name, height in sorted(heights.items(), key=lambda item: item[1]):
-        at = max(at + gap, height)
-        axes.annotate(name, (0, at), xytext=(-8, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      color=METHODS[name], ha="right", va="center", annotation_clip=False)
 
 
 @drawn

@@ -11,6 +11,7 @@ from reuselab import stats
 
 LEVEL = 0.01
 FEWEST_SEEDS = 3
+DRAWS = 2000  # of a bootstrap, and permutations of a test
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Curves:
         return np.array(self.retrains)[self.accuracy.mean(axis=1).argmax(axis=1)]
 
 
-def bootstrap(curves: Curves, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def bootstrap(curves: Curves, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """How often each number of blocks is best when the seeds are drawn anew, with replacement: rows rho, columns retrain.
 
     The k* of each draw is that of the drawn seeds' mean accuracy; each row sums to 1.
@@ -87,7 +88,7 @@ class Converse:
         return 1 / len(self.told)
 
 
-def converse(curves: Curves, draws: int = 2000, seed: int = 0) -> Converse:
+def converse(curves: Curves, draws: int = DRAWS, seed: int = 0) -> Converse:
     """Test the converse hypothesis: the best number of retrained blocks falls as rho rises.
 
     p: within each seed the rhos are permuted, which keeps what its Bobs have in common. Which rho a k* tells is learnt

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from reuselab.bases import SIDE, Base, square
 from reuselab.check import Failed, known, nearest, shorten
-from reuselab.download import Damaged, Gone, download, note_sums, read_sums, whole
+from reuselab.download import Damaged, Gone, download, note_sums, part_of, read_sums, whole
 
 METADATA = "https://storage.googleapis.com/openimages"
 IMAGES = "https://open-images-dataset.s3.amazonaws.com"
@@ -290,7 +290,7 @@ def _images(folder: Path, files: list[str], losses: Losses) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     part.write_text(text, encoding="utf-8")
     part.replace(path)
 

@@ -5,7 +5,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import safetensors.torch
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from reuselab.attribution import METHODS
 from reuselab.cell import Cell
 from reuselab.pairs import Pairs
 from reuselab.store import Store
-from reuselab.study import alice_name
+from reuselab.study import alice_name, with_weights
 
 CHECKS = ("share_changed", "share_lost")
 RESAMPLES = 2000
@@ -134,8 +133,4 @@ def kept_alice(cell: Cell) -> models.Network:
     """The cell's Alice: with the weights that a study kept, or trained."""
     with Store() as store:
         weights = store.alice(alice_name(cell.alices()))
-    if weights is None:
-        return cells.train_alice(cell)
-    alice = cells.untrained_alice(cell)
-    alice.load_state_dict(safetensors.torch.load(weights))
-    return alice
+    return cells.train_alice(cell) if weights is None else with_weights(cell, weights)

@@ -35,6 +35,7 @@ from reuselab import bases, train
 from reuselab import cell as cells_
 from reuselab.cell import Cell
 from reuselab.check import Failed, integer, known, number, shorten
+from reuselab.models import Network
 from reuselab.store import Store, digest, source
 
 LARGEST = 1_000_000
@@ -347,6 +348,11 @@ def alice_weights(alice: Cell) -> bytes:
 
 def bob_row(bob: Cell, weights: bytes) -> dict[str, Any]:
     """The measures of `bob`, who reuses the Alice of these weights."""
-    alice = cells_.untrained_alice(bob)
+    return {name: value for name, value in cells_.run(bob, with_weights(bob, weights)).items() if name not in cells_.RULES}
+
+
+def with_weights(cell: Cell, weights: bytes) -> Network:
+    """The cell's Alice, trained: her network with the weights that `alice_weights` gave."""
+    alice = cells_.untrained_alice(cell)
     alice.load_state_dict(safetensors.torch.load(weights))
-    return {name: value for name, value in cells_.run(bob, alice).items() if name not in cells_.RULES}
+    return alice

@@ -1,6 +1,7 @@
 """One trainer for Alice and Bob: recipe in, trained network and history out."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, fields
 
@@ -10,6 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 
 from reuselab.check import choice, integer, number
 from reuselab.models import Network
@@ -128,21 +130,22 @@ def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
     size = frozen(images[:2])[0].numel() * 4
     if size * len(images) > FEATURE_BYTES:
         return images, net
-    return torch.cat([frozen(images[i:i + 1024]) for i in range(0, len(images), 1024)]), top
+    return _outputs(frozen, images), top
+
+
+def _batches(images: Pairs) -> Iterator[Tensor]:
+    return (images[i:i + 1024] for i in range(0, len(images), 1024))
+
+
+def _outputs(net: nn.Module, images: Pairs) -> Tensor:
+    """What `net` gives for all pairs, batch by batch."""
+    return torch.cat([net(batch) for batch in _batches(images)])
 
 
 @torch.no_grad()
 def calibrate(net: Network, images: Pairs) -> None:
     """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None  # a plain average over the batches
-        norm.reset_running_stats()
-    net.train()
-    for i in range(0, len(images), 1024):
-        net(images[i:i + 1024])
-    for norm in norms:
-        norm.momentum = 0.1
+    update_bn(_batches(images), net)
 
 
 @torch.no_grad()
@@ -155,7 +158,7 @@ def solve(lower: Network, images: Pairs, labels: Tensor, classes: int) -> Networ
     where = next((w.device for w in lower.parameters()), torch.device("cpu"))
     images = images.to(where)
     lower = deepcopy(lower).eval()
-    features = torch.cat([lower(images[i:i + 1024]).flatten(1) for i in range(0, len(images), 1024)]).cpu().double().numpy()
+    features = _outputs(lower, images).flatten(1).cpu().double().numpy()
     targets = 2.0 * F.one_hot(labels.cpu(), classes).numpy() - 1
     scaler = StandardScaler().fit(features)
     ridge = RidgeCV(PENALTIES).fit(scaler.transform(features), targets)
@@ -171,8 +174,7 @@ def predict(net: Network, images: Pairs) -> Tensor:
     """Logits, float32 [n, classes], on the device where the network lies."""
     where = next(net.parameters()).device
     net.to(memory_format=torch.channels_last).eval()
-    images = images.to(where)
-    return torch.cat([net(images[i:i + 1024]) for i in range(0, len(images), 1024)])
+    return _outputs(net, images.to(where))
 
 
 def accuracy(net: Network, images: Pairs, labels: Tensor) -> float:

@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 from test_pages import glued, table
 
-from reuselab import baselines, bases, book, cell, models, page, pairs, stats, train
+from reuselab import baselines, bases, book, cell, coupling, models, page, pairs, stats, train
 from reuselab.baselines import ALICE, TERMS
 from reuselab.cell import Cell
 from reuselab.study import study
@@ -217,7 +217,7 @@ def test_a_summary_holds_accuracies_leads_and_terms_paired_by_seed():
 def test_independent_halves_pass_for_independent_and_coupled_ones_do_not():
     def verdicts(rho, phi, seed=0):
         sample = pairs.sample(DIGITS, 20_000, pairs.joint(10, rho), phi=phi, seed=seed)
-        return list(stats.independence(sample, DIGITS).verdict)
+        return list(coupling.independence(sample, DIGITS).verdict)
 
     assert verdicts(0, 0) == ["independent"] * 4
     assert verdicts(0.1, 0) == ["dependent"] * 4

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reuselab import models, stats
-from reuselab.cell import Cell
+from reuselab.cell import ALONE, Cell
 from reuselab.study import study
 from reuselab.train import Recipe
 
@@ -31,19 +31,22 @@ def rivals(cell: Cell, starts: int = 0) -> dict[str, Cell]:
 
     random network: hers before training. shuffled labels, Bob's labels: an Alice who learnt these. raw pixels: a probe without a network.
     scratch: all blocks trained, nothing reused. `starts` more random networks are "random network 1" and so on.
-    All draw the same pairs. A rival that takes nothing from her is the same cell for every cut and every recipe of hers.
+    All draw the same pairs. A rival that takes nothing from her is the same cell for every cut and every recipe of hers;
+    with layout alone, for every task of hers too.
     """
     everything = len(models.blocks(cell.network))
     untrained = replace(cell, alice_task="none", alice=Recipe(pairs=cell.alice.pairs, device=cell.alice.device))
-    alone = replace(untrained, retrain=everything, init="fresh")
+    without = replace(untrained, retrain=everything, init="fresh")
+    if cell.layout == ALONE and cell.bob_base in ("", cell.base):
+        without = replace(without, alice_classes=cell.bob_classes)
     return {
         ALICE: cell,
         "random network": untrained,
         **{f"random network {i}": replace(untrained, alice_start=i) for i in range(1, starts + 1)},
         "shuffled labels": replace(cell, alice_task="shuffled"),
         "Bob's labels": replace(cell, alice_task="bob"),
-        "raw pixels": replace(alone, probe=True),
-        "scratch": replace(alone, probe=False),
+        "raw pixels": replace(without, probe=True),
+        "scratch": replace(without, probe=False),
     }
 
 

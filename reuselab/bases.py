@@ -81,6 +81,12 @@ def load(name: str, split: str) -> Base:
     return digits if name == "digits" else Base(digits.images.rot90(1, (2, 3)).contiguous(), digits.labels, digits.classes)
 
 
+def groups(task, classes=None):
+    if not task:
+        return tuple((one,) for one in classes or ())
+    return tuple(tuple(g.split(",")) for g in task.split("|"))
+
+
 def _digits(split: str) -> Base:
     """Scikit-learn's handwritten digits (Alpaydin and Kaynak 1998), 1,297 + 500 images of 8 x 8 pixels.
 

@@ -7,23 +7,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from reuselab import attribution, bases, models, pairs
+from reuselab import attribution, bases, models, pairs, photos
 from reuselab import train as trainer
-from reuselab.check import Rule, boolean, choice, integer, known
+from reuselab.check import Rule, boolean, choice, integer, known, text
 from reuselab.train import Recipe
+
+ALONE = "alone"
 
 RULES: dict[str, Rule] = {
     "base": choice(*bases.NAMES),
     "bob_base": choice("", *bases.NAMES),
     "rho": pairs.RHO,
     "phi": pairs.PHI,
-    "layout": choice(*pairs.LAYOUTS),
+    "alice_classes": text(),
+    "bob_classes": text(),
+    "layout": choice(*pairs.LAYOUTS, ALONE),
     "swap": boolean(),
     "network": choice(*models.NETWORKS),
     "retrain": integer(0, 1_000),
     "init": choice("fresh", "alice"),
     "probe": boolean(),
     "alice_task": choice("own", "bob", "shuffled", "none"),
+    "bob_task": choice("own", "shuffled"),
     "alice_start": integer(0, 1_000),
     "test_pairs": integer(10, 100_000_000),
     "attribute": integer(0, 1_000_000),
@@ -37,9 +42,12 @@ class Cell:
     """All parameters of one experiment. Raises ValueError, in one line, for a value that cannot be.
 
     base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the labels and of
-    the pixels. layout, swap: where Bob's half lies. network, retrain, init: what is reused (see `models.reuse`).
+    the pixels. layout, swap: where Bob's half lies; "alone": single images instead of pairs, his others than hers.
+    alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`; "": every class).
+    network, retrain, init: what is reused (see `models.reuse`).
     probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
     alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated.
+    bob_task: his own labels or, as a control, his own shuffled, in training and test.
     alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains.
     test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
     to the halves (see `attribution.measures`); 0: none. seed: of everything.
@@ -49,6 +57,8 @@ class Cell:
     bob_base: str = ""
     rho: float = 0.0
     phi: float = 0.0
+    alice_classes: str = ""
+    bob_classes: str = ""
     layout: str = "beside"
     swap: bool = False
     network: str = "cnn"
@@ -56,6 +66,7 @@ class Cell:
     init: str = "fresh"
     probe: bool = False
     alice_task: str = "own"
+    bob_task: str = "own"
     alice_start: int = 0
     test_pairs: int = 2000
     attribute: int = 0
@@ -74,6 +85,12 @@ class Cell:
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
+        for task in (self.alice_classes, self.bob_classes):
+            bases.groups(task)
+        if self.layout == ALONE and (self.rho, self.phi, self.swap, self.attribute) != (0, 0, False, 0):
+            raise ValueError("rho, phi, swap and attribute are of pairs: with layout alone they must stay as they are")
+        if self.layout != ALONE and (self.alice_classes, self.bob_classes, self.bob_task) != ("", "", "own"):
+            raise ValueError("alice_classes, bob_classes and bob_task are of single images: they need layout alone")
         if self.attribute > self.test_pairs:
             raise ValueError(f"attribute must not be above test_pairs, {self.test_pairs:,}, as {self.attribute:,} is")
 
@@ -99,7 +116,10 @@ class Cell:
     def alices(self) -> "Cell":
         """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
         plain = Cell()
-        return replace(self, retrain=plain.retrain, init=plain.init, probe=plain.probe, attribute=plain.attribute, bob=plain.bob)
+        bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob"]
+        if self.layout == ALONE and self.alice_task != "bob":
+            bobs.append("bob_classes")
+        return replace(self, **{name: getattr(plain, name) for name in bobs})
 
 
 def _seeds(cell: Cell) -> dict[str, int]:
@@ -111,51 +131,85 @@ def _seeds(cell: Cell) -> dict[str, int]:
     return seeds
 
 
-def draw(cell: Cell, split: str, n: int, seed: int) -> pairs.Pairs:
-    """`n` of the cell's pairs from the images of `split`."""
+def draw(cell: Cell, split: str, n: int, seed: int, whose: str = "alice", last: bool = False) -> pairs.Pairs | photos.Photos:
+    """`n` of the cell's pairs from the images of `split`; with layout alone `n` images for the task of "alice" or "bob".
+
+    last: see `photos.sample`.
+    """
     names = (cell.base, cell.bob_base or cell.base)
     train = tuple(bases.load(name, "train") for name in names)
+    drawn = tuple(bases.load(name, split) for name in names)
+    if cell.layout == ALONE:
+        who = ("alice", "bob").index(whose)
+        return photos.sample(pairs.match(*train)[who], _groups(cell, whose), n, draw=pairs.match(*drawn)[who], last=last, seed=seed)
     classes = len(train[0].classes)
     if classes != len(train[1].classes):
         raise ValueError(f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}")
-    return pairs.sample(train, n, pairs.joint(classes, cell.rho), draw=tuple(bases.load(name, split) for name in names),
-                        phi=cell.phi, layout=cell.layout, swap=cell.swap, seed=seed)
+    return pairs.sample(train, n, pairs.joint(classes, cell.rho), draw=drawn, phi=cell.phi, layout=cell.layout, swap=cell.swap, seed=seed)
+
+
+def enough(cell: Cell) -> None:
+    """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
+    hers = draw(cell, "train", cell.alice.pairs, 0, _taught(cell))
+    his = draw(cell, "train", cell.bob.pairs, 0, "bob", last=True)
+    for whose in ("alice", "bob"):
+        draw(cell, "test", cell.test_pairs, 0, whose)
+    if (_taught(cell) == "bob" or cell.bob_base in ("", cell.base)) and torch.isin(hers.index, his.index).any():
+        raise ValueError(f"{cell.alice.pairs:,} photographs for Alice leave fewer than {cell.bob.pairs:,} for Bob of the classes that both tasks have")
+
+
+def _groups(cell: Cell, whose: str) -> list[list[int]]:
+    """The classes of a task of "alice" or "bob", as numbers, group by group."""
+    name, task = (cell.base, cell.alice_classes) if whose == "alice" else (cell.bob_base or cell.base, cell.bob_classes)
+    classes = bases.load(name, "train").classes
+    return [[classes.index(one) for one in group] for group in bases.groups(task, classes)]
+
+
+def _taught(cell: Cell) -> str:
+    """Whose task Alice learns."""
+    return "bob" if cell.alice_task == "bob" else "alice"
 
 
 def untrained_alice(cell: Cell) -> models.Network:
     """Alice's network as she starts."""
-    data = draw(cell, "train", 1, 0)
-    return models.build(cell.network, data.shape, len(data.first.classes), _seeds(cell)["alice_weights"])
+    whose = _taught(cell)
+    return models.build(cell.network, draw(cell, "train", 1, 0, whose).shape, len(_groups(cell, whose)), _seeds(cell)["alice_weights"])
 
 
 def train_alice(cell: Cell) -> models.Network:
     """Alice's network, trained as `cell.alice_task` says."""
-    seeds = _seeds(cell)
-    data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"])
+    seeds, whose = _seeds(cell), _taught(cell)
+    data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"], whose)
     net = untrained_alice(cell)
     if cell.alice_task == "none":
         trainer.calibrate(net, data)
     else:
-        trainer.train(net, data, _labels(cell, data), cell.alice, seeds["alice_order"])
+        labels = getattr(data, whose)
+        trainer.train(net, data, _shuffled(cell, labels) if cell.alice_task == "shuffled" else labels, cell.alice, seeds["alice_order"])
     return net
 
 
-def _labels(cell: Cell, data: pairs.Pairs) -> torch.Tensor:
-    """What Alice learns from `data`."""
-    if cell.alice_task == "shuffled":
-        return data.alice[torch.randperm(len(data), generator=torch.Generator().manual_seed(cell.seed))]
-    return data.bob if cell.alice_task == "bob" else data.alice
+def _shuffled(cell: Cell, labels: torch.Tensor) -> torch.Tensor:
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(cell.seed))]
+
+
+def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, torch.Tensor]:
+    """Bob's images of `split`, and his labels."""
+    seeds = _seeds(cell)
+    stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
+    data = draw(cell, split, n, seeds[stream], "bob", last=True)
+    return data, _shuffled(cell, data.bob) if cell.bob_task == "shuffled" else data.bob
 
 
 def train_bob(cell: Cell, alice: models.Network) -> models.Network:
     """Bob's network: Alice's lower blocks under the top `cell.retrain` blocks, or a probe, trained on his labels."""
-    seeds = _seeds(cell)
-    data = draw(cell, "train", cell.bob.pairs, seeds["bob_pairs"])
+    seeds, classes = _seeds(cell), len(_groups(cell, "bob"))
+    data, labels = _bobs(cell, "train", cell.bob.pairs)
     if cell.probe:
-        return trainer.solve(alice[:len(alice) - cell.retrain], data, data.bob, len(data.second.classes))
-    own = models.build(cell.network, data.shape, len(data.second.classes), seeds["bob_weights"])
+        return trainer.solve(alice[:len(alice) - cell.retrain], data, labels, classes)
+    own = models.build(cell.network, data.shape, classes, seeds["bob_weights"])
     net = models.reuse(alice, own, cell.retrain, cell.init)
-    trainer.train(net, data, data.bob, cell.bob, seeds["bob_order"])
+    trainer.train(net, data, labels, cell.bob, seeds["bob_order"])
     return net
 
 
@@ -163,18 +217,19 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
     """One row: every parameter, then alice_accuracy (on the task she was taught), bob_accuracy, chance and ceiling;
     with `attribute`, the measures of `attribution`.
 
-    Both are judged on the same pairs of unseen images. The same cell gives the same row to the bit on one machine's CPU
+    Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task. The same cell gives the same row to the bit on one machine's CPU
     (computed with one thread). Pass `alice` to spare her training; None trains her.
     """
     with one_thread():
         alice = alice or train_alice(cell)
         bob = train_bob(cell, alice)
-        seeds = _seeds(cell)
-        test = draw(cell, "test", cell.test_pairs, seeds["test_pairs"])
-        labels = pairs.joint(len(test.second.classes), cell.rho)
+        seeds, whose = _seeds(cell), _taught(cell)
+        test, answers = _bobs(cell, "test", cell.test_pairs)
+        hers = draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose) if cell.layout == ALONE else test
+        labels = pairs.joint(len(_groups(cell, "bob")), cell.rho)
         row = cell.flat() | {
-            "alice_accuracy": trainer.accuracy(alice, test, test.bob if cell.alice_task == "bob" else test.alice),
-            "bob_accuracy": trainer.accuracy(bob, test, test.bob),
+            "alice_accuracy": trainer.accuracy(alice, hers, getattr(hers, whose)),
+            "bob_accuracy": trainer.accuracy(bob, test, answers),
             "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),
         }

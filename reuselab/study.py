@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -64,11 +65,13 @@ def grid(**axes: Any) -> list[Cell]:
 
 
 def ready(cells: Sequence[Cell]) -> None:
-    """Raise ValueError or FileNotFoundError, in one line, unless this machine has the cells' devices and image sets."""
+    """Raise ValueError or FileNotFoundError, in one line, unless this machine has the cells' devices and image sets, and these enough images."""
     for name in {recipe.device for cell in cells for recipe in (cell.alice, cell.bob)}:
         train.device(name)
     for name in {base for cell in cells for base in (cell.base, cell.bob_base) if base}:
         bases.load(name, "train")
+    for cell in {replace(cell.alices(), bob_classes=cell.bob_classes, bob=cell.bob, seed=0) for cell in cells if cell.layout == cells_.ALONE}:
+        cells_.enough(cell)
 
 
 def study(cells: Sequence[Cell], workers: int | None = None, client: Any = None, home: str | Path | None = None,

@@ -26,6 +26,10 @@ RESULTS = NOTEBOOKS.parent / "results"
 REFERENCE = ("summary", "claims", "provenance")
 STARTED = time.perf_counter()
 
+# Pages of photographs run on the first of these image sets that is here, if any is; else they show the run that is kept.
+PHOTOGRAPHS = {"dogs_and_cats": ("pet_species", "cifar10"), "open_images": ("openimages", "cifar10")}
+AUTO, KEPT = "auto", "kept"
+
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
 PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
 RULES: dict[str, Rule] = {
@@ -33,6 +37,7 @@ RULES: dict[str, Rule] = {
     **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
     **shallow.RULES,
+    "base": choice(*bases.NAMES, AUTO, KEPT),
     "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
@@ -83,13 +88,23 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     values = own | presets[name].get(preset, {}) | given
     for key, value in values.items():
         RULES[key](key, value)
-    check(values)
+    if name in PHOTOGRAPHS:
+        values["base"] = at_hand(name, values["base"])
+    check(values, name in PHOTOGRAPHS)
     changed = ", ".join(f"{key} = {shorten(value)}" for key, value in given.items())
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
 
 
-def check(values: Mapping[str, Any]) -> None:
-    """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for."""
+def at_hand(name: str, base: str) -> str:
+    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here, else `KEPT`."""
+    return next(filter(bases.present, PHOTOGRAPHS[name]), KEPT) if base == AUTO else base
+
+
+def check(values: Mapping[str, Any], photographs: bool = False) -> None:
+    """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
+
+    photographs: the page's tasks are of two classes each, so there must be enough of two. A kept run needs none.
+    """
     relu.check(**values)
     shallow.check(**values)
     axes = {}
@@ -100,6 +115,11 @@ def check(values: Mapping[str, Any]) -> None:
             axes[key] = value
         elif key in PLURALS:
             axes[PLURALS[key]] = value
+    if photographs and axes["base"] == KEPT:
+        return
+    if photographs:
+        two = "|".join(bases.load(values["base"], "train").classes[:2])
+        axes |= {"layout": cell.ALONE, "alice_classes": two, "bob_classes": two}
     if axes:
         ready(grid(**axes))
 
@@ -137,6 +157,11 @@ def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") 
 def show_facts(table: pd.DataFrame) -> Styler:
     """A table of columns fact and value, as `provenance` keeps it."""
     return show(table.set_index("fact").rename_axis(None), index=True, kind="facts").hide(axis="columns")
+
+
+def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
+    """The best of the `references` of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables."""
+    return next(iter(references(name).items()))
 
 
 def references(name: str) -> dict[str, dict[str, pd.DataFrame]]:

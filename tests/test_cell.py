@@ -22,6 +22,7 @@ OTHER = {  # for each parameter a value that is not its default
     **{f"{who}_{name}": value for who in ("alice", "bob") for name, value in {
         "pairs": 123, "epochs": 7, "batch": 11, "optimizer": "sgd", "lr": 0.5, "momentum": 0.1, "weight_decay": 0.2,
         "schedule": "cosine", "label_smoothing": 0.3, "precision": "bfloat16", "device": "cpu"}.items()}}
+SINGLE = {"alice_classes": "0|1", "bob_classes": "2|3", "bob_task": "shuffled"}  # of single images; tests/test_photos.py
 BOBS = {name for name in OTHER if name in ("retrain", "init", "probe", "attribute") or name.startswith("bob_") and name != "bob_base"}
 
 
@@ -32,9 +33,9 @@ def small(**changed):
 # Names and values.
 
 def test_of_and_flat_are_inverse():
-    assert list(Cell().flat()) == list(OTHER), "no parameter is left out here"
-    assert Cell.of() == Cell() and Cell.of(**OTHER).flat() == OTHER
-    for c in (Cell(), Cell.of(**OTHER), small()):
+    assert set(Cell().flat()) == {*OTHER, *SINGLE}, "no parameter is left out here"
+    assert Cell.of() == Cell() and Cell.of(**OTHER).flat() == Cell().flat() | OTHER
+    for c in (Cell(), Cell.of(**OTHER), Cell.of(layout="alone", **SINGLE), small()):
         assert Cell.of(**c.flat()) == c and hash(Cell.of(**c.flat())) == hash(c)
 
 
@@ -146,8 +147,8 @@ def test_the_pairs_obey_every_parameter_of_the_cell():
 def test_alice_bob_and_the_test_draw_apart_and_each_anew_with_the_seed(monkeypatch):
     seen, original = [], cell.draw
 
-    def recorded(c, split, n, seed):
-        drawn = original(c, split, n, seed)
+    def recorded(c, split, n, seed, *task, **end):
+        drawn = original(c, split, n, seed, *task, **end)
         if n >= 40:
             seen.append(drawn.alice[:40])
         return drawn

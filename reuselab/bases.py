@@ -3,8 +3,10 @@
 import hashlib
 import os
 import pickle
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F
 
-from reuselab.check import known
+from reuselab.check import known, shorten
 
 TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100", "pets": "OxfordIIITPet"}
-NAMES = ("digits", "turned", *TORCHVISION)
+NAMES = ("digits", "turned", *TORCHVISION, "pet_species", "openimages")
+PET_BREEDS = 37
 DIGITS_TEST = 500
 SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
 
@@ -29,11 +32,14 @@ class Base:
     """One split of an image set.
 
     images: uint8 [N, C, H, W]. labels: int64 [N], from 0 to len(classes) - 1. classes: their names.
+    Where the classes are groups of others (`grouped`), fine: int64 [N], the label of each image before; whole: the base then.
     """
 
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    fine: Tensor | None = None
+    whole: "Base | None" = None
 
     @cached_property
     def by_class(self) -> tuple[Tensor, Tensor]:
@@ -43,19 +49,50 @@ class Base:
         return order, torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
 
     @cached_property
+    def strata(self) -> tuple[dict[int, Tensor], ...]:
+        """Of each class, the image indices, int64 and ascending, of each class in it by its label in `fine`: one, itself, without groups."""
+        if self.fine is None:
+            return tuple({k: torch.nonzero(self.labels == k).flatten()} for k in range(len(self.classes)))
+        return tuple({j: torch.nonzero((self.labels == k) & (self.fine == j)).flatten() for j in self.fine[self.labels == k].unique().tolist()}
+                     for k in range(len(self.classes)))
+
+    @cached_property
+    def class_moments(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Mean and variance of each pixel, float64 [C, H, W], over the images of each class, and before they were grouped, by label."""
+        if self.whole is not None:
+            return self.whole.class_moments
+        parts = ((j, self.images[part].double()) for stratum in self.strata for j, part in stratum.items())
+        return {j: (x.mean(0), x.var(0, correction=0)) for j, x in parts}
+
+    @cached_property
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, standard deviation and between-class share of the variance of each pixel, float32 [C, H, W].
 
-        Under the generator's law: every class equally likely, every image of a class equally likely.
+        Under the generator's law: every class equally likely, within a group every class of it, and every image of a class.
         The share is the squared correlation ratio, var(E[x | class]) / var(x), and 0 where a pixel is constant.
         """
-        by_class = (self.images[self.labels == k].double() for k in range(len(self.classes)))
-        means, variances = map(torch.stack, zip(*((x.mean(0), x.var(0, correction=0)) for x in by_class)))
-        within = variances.mean(0)
-        between = means.var(0, correction=0)
+        groups = (_mixed([self.class_moments[j] for j in stratum]) for stratum in self.strata)
+        mean, within, between = _mixed([(mean, within + between) for mean, within, between in groups])
         variance = within + between
         share = torch.where(variance > 0, between / variance, 0)
-        return means.mean(0).float(), variance.sqrt().float(), share.float()
+        return mean.float(), variance.sqrt().float(), share.float()
+
+    @lru_cache(maxsize=8)  # not all: the 45 tasks of two of ten classes hold every image nine times
+    def grouped(self, task: str) -> "Base":
+        """The images of a task's classes only, in their order, labelled by group: "dog|cat", or "dog,cat|automobile,truck"; "" is all as it is.
+
+        The classes are the groups as the task writes them. Raises ValueError, in one line, where `groups` does, and for a base grouped already.
+        """
+        if not task:
+            return self
+        if self.fine is not None:
+            raise ValueError(f"the classes {shorten(self.classes)} are groups already")
+        group = torch.full((len(self.classes),), -1)
+        for k, names in enumerate(parts := groups(task, self.classes)):
+            group[[self.classes.index(name) for name in names]] = k
+        labels = group[self.labels]
+        of_task = labels >= 0
+        return Base(self.images[of_task], labels[of_task], tuple(map(",".join, parts)), self.labels[of_task], self)
 
     def resized(self, channels: int, size: tuple[int, int]) -> "Base":
         """The same images with `channels` channels (grey repeated) at height and width `size`, antialiased."""
@@ -64,7 +101,33 @@ class Base:
         images = self.images.expand(-1, channels, -1, -1)
         if images.shape[2:] != size:
             images = F.interpolate(images.float(), size, mode="bilinear", antialias=True).round().to(torch.uint8)
-        return Base(images.contiguous(), self.labels, self.classes)
+        return replace(self, images=images.contiguous(), whole=None)
+
+
+def _mixed(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance within and variance between, of equally likely parts with these means and variances."""
+    means, variances = map(torch.stack, zip(*parts))
+    return means.mean(0), variances.mean(0), means.var(0, correction=0)
+
+
+def groups(task: str, classes: Iterable[str] | None = None) -> tuple[tuple[str, ...], ...]:
+    """The groups of classes that a task tells apart: "dog,cat|automobile,truck" is (("dog", "cat"), ("automobile", "truck")).
+
+    Raises ValueError, in one line, for fewer than two groups, an empty one, a class that comes twice, and, where `classes` are given,
+    a class that is not among them.
+    """
+    parts = tuple(tuple(group.split(",")) for group in task.split("|"))
+    names = list(chain(*parts))
+    if len(parts) < 2:
+        raise ValueError(f"a task tells two groups of classes or more apart, as 'dog|cat', not {shorten(task)}")
+    if not all(map(str.strip, names)):
+        raise ValueError(f"task {shorten(task)} has an empty group or class")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"task {shorten(task)} has class {shorten(name)} twice")
+        if classes is not None:
+            known("class", name, classes)
+    return parts
 
 
 @cache
@@ -77,14 +140,24 @@ def load(name: str, split: str) -> Base:
     known("split", split, ("train", "test"))
     if name in TORCHVISION:
         return _torchvision(name, split)
+    if name == "pet_species":
+        return _species(split)
+    if name == "openimages":
+        return _openimages(folder() / name)[split]
     digits = _digits(split)
     return digits if name == "digits" else Base(digits.images.rot90(1, (2, 3)).contiguous(), digits.labels, digits.classes)
 
 
-def groups(task, classes=None):
-    if not task:
-        return tuple((one,) for one in classes or ())
-    return tuple(tuple(g.split(",")) for g in task.split("|"))
+def present(name: str) -> bool:
+    """Whether image set `name` is at hand: both splits load, and of Oxford's pets all 37 breeds are there. Raises ValueError for an unknown name."""
+    known("base", name, NAMES)
+    try:
+        if name in ("pets", "pet_species") and len({label for part in _pet_lists().values() for label in part._labels}) < PET_BREEDS:
+            return False  # a sample, told before its photographs are read
+        load(name, "train"), load(name, "test")
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _digits(split: str) -> Base:
@@ -142,11 +215,33 @@ def _pets(split: str) -> Base:
 
     The classes are the breeds that the two lists name: 37, or fewer in a sample of the set.
     """
-    parts = {part: torchvision_class("pets")(folder(), name, download=False) for part, name in (("train", "trainval"), ("test", "test"))}
+    parts = _pet_lists()
     breeds = {label: name for part in parts.values() for label, name in zip(sorted(set(part._labels)), part.classes)}
     position = {label: k for k, label in enumerate(sorted(breeds))}
     images = torch.stack([square(path) for path in parts[split]._images])
     return Base(images, torch.tensor([position[label] for label in parts[split]._labels]), tuple(breeds[label] for label in position))
+
+
+def _pet_lists() -> dict[str, Any]:
+    """Torchvision's reading of the two official lists, no photograph read. Raises what torchvision does."""
+    return {split: torchvision_class("pets")(folder(), part, download=False) for split, part in (("train", "trainval"), ("test", "test"))}
+
+
+def _species(split: str) -> Base:
+    """The photographs of the base "pets", labelled by the column of the set's own lists that tells cats from dogs."""
+    pets, part = load("pets", split), _pet_lists()[split]
+    return replace(pets, labels=torch.tensor(part._bin_labels), classes=tuple(map(str.lower, part.bin_classes)))
+
+
+@cache
+def _openimages(place: Path) -> dict[str, Base]:
+    """Both splits of the subset in `place`: its classes with an image in each are the base's."""
+    from reuselab import openimages  # which imports this module
+    try:
+        return openimages.load(place)
+    except Exception as error:
+        raise FileNotFoundError(f"base openimages is not in {place} or is damaged ({type(error).__name__}: {error}): "
+                                "run reuselab data fetch openimages --classes 'Cat,Dog'") from None
 
 
 def superclasses() -> tuple[Tensor, tuple[str, ...]]:

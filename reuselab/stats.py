@@ -1,8 +1,8 @@
 """Intervals over seeds, the test of a trend, and Mantel's test."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, permutations
+from itertools import chain, islice, permutations
 from math import factorial
 
 import numpy as np
@@ -103,43 +103,56 @@ def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tup
     return float(standard.max()), float(stats.t.isf(level / 2 / standard.size, n - 1))
 
 
-def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, alternative: str = "two-sided") -> tuple[float, float]:
+def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, alternative: str = "two-sided",
+           orders: Iterable[Sequence[int]] | None = None, mask: ArrayLike | None = None) -> tuple[float, float]:
     """Mantel's test (1967) that two K x K matrices about the same K things, K at least 3, have to do with each other: (correlation, p).
 
     The correlation is Spearman's, over the entries off the diagonal; the matrices need not be symmetric. p: how often it is as far from 0
     (or with `alternative` "greater" as high, with "less" as low) when rows and columns of `other` are permuted together. All K!
-    permutations are counted where they are no more than `draws`; else `draws` random ones and the identity. Raises ValueError
-    for matrices that are not square, not of one size, not finite off the diagonal, or constant there.
+    permutations are counted where they are no more than `draws`; else the identity and `draws` random ones. Where the things cannot be
+    exchanged one by one, `orders` [D, K] are the permutations to count: a whole group of them, or the identity and random draws of one.
+    mask: bool [K, K], which entries off the diagonal to look at; no permutation may change it. Raises ValueError for matrices that
+    are not square, not of one size, not finite where looked at, or constant there, and for orders or a mask that are not as said.
     """
     known("alternative", alternative, ("two-sided", "greater", "less"))
-    first, second = (_standard_ranks(matrix) for matrix in (one, other))
-    if first.shape != second.shape:
-        raise ValueError(f"Mantel's test compares matrices of one size, not {len(first)} and {len(second)}")
-    n, rng = len(first), np.random.default_rng(seed)
-    exact = n < 20 and factorial(n) <= draws
-    orders = permutations(range(n)) if exact else (rng.permutation(n) for _ in range(draws))
-
-    def correlations(orders: Iterable[Sequence[int]]) -> NDArray[np.float64]:
-        order = np.array(list(orders))
-        return np.einsum("ij,dij->d", first, second[order[:, :, None], order[:, None, :]])
-
-    seen, others = correlations([range(n)])[0], []
+    one, other = (np.asarray(matrix, dtype=float) for matrix in (one, other))
+    for matrix in (one, other):
+        if matrix.ndim != 2 or len(matrix) < 3 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}")
+    n, identity = len(one), np.arange(len(one))
+    if len(other) != n:
+        raise ValueError(f"Mantel's test compares matrices of one size, not {n} and {len(other)}")
+    mask = ~np.eye(n, dtype=bool) & (True if mask is None else np.asarray(mask, dtype=bool))
+    first, second = (_standard_ranks(matrix, mask) for matrix in (one, other))
+    orders, found, has_identity = iter(_orders(n, draws, seed) if orders is None else orders), [], False
     while block := list(islice(orders, max(1, 10**6 // n**2))):
-        others.append(correlations(block))
-    far = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
-    count = int((far(np.concatenate(others)) >= far(seen) - 1e-12).sum())
-    return float(seen), count / factorial(n) if exact else (1 + count) / (1 + draws)
+        order = np.array(block)
+        if (np.sort(order, axis=1) != identity).any():
+            raise ValueError(f"Mantel's test needs orders that are permutations of {n} things")
+        has_identity |= (order == identity).all(1).any()
+        index = order[:, :, None], order[:, None, :]
+        if (mask[index] != mask).any():
+            raise ValueError("Mantel's test needs a mask that no permutation changes")
+        found.append(np.einsum("ij,dij->d", first, second[index]))
+    if not has_identity:
+        raise ValueError("Mantel's test needs the identity among the orders")
+    seen, far = (first * second).sum(), {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+    return float(seen), float((far(np.concatenate(found)) >= far(seen) - 1e-12).mean())
 
 
-def _standard_ranks(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Ranks of the entries off the diagonal, [K, K], with mean 0 and sum of squares 1; 0 on the diagonal."""
-    matrix = np.asarray(matrix, dtype=float)
-    if matrix.ndim != 2 or len(matrix) < 3 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}")
-    off = ~np.eye(len(matrix), dtype=bool)
-    if not np.isfinite(matrix[off]).all() or np.ptp(matrix[off]) == 0:
+def _orders(n: int, draws: int, seed: int) -> Iterator[Sequence[int]]:
+    """All n! permutations where they are no more than `draws`, else the identity and `draws` random ones."""
+    if n < 20 and factorial(n) <= draws:
+        return permutations(range(n))
+    rng = np.random.default_rng(seed)
+    return chain([range(n)], (rng.permutation(n) for _ in range(draws)))
+
+
+def _standard_ranks(matrix: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Ranks of the entries in `mask`, [K, K], with mean 0 and sum of squares 1; 0 elsewhere."""
+    if not np.isfinite(matrix[mask]).all() or np.ptp(matrix[mask]) == 0:
         raise ValueError("Mantel's test needs finite entries off the diagonal that are not all the same")
     ranks = np.zeros_like(matrix)
-    ranks[off] = stats.rankdata(matrix[off])
-    ranks[off] -= ranks[off].mean()
+    ranks[mask] = stats.rankdata(matrix[mask])
+    ranks[mask] -= ranks[mask].mean()
     return ranks / np.linalg.norm(ranks)

@@ -85,7 +85,7 @@ class Cell:
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}")
-        for task in (self.alice_classes, self.bob_classes):
+        for task in filter(None, (self.alice_classes, self.bob_classes)):
             bases.groups(task)
         if self.layout == ALONE and (self.rho, self.phi, self.swap, self.attribute) != (0, 0, False, 0):
             raise ValueError("rho, phi, swap and attribute are of pairs: with layout alone they must stay as they are")
@@ -162,7 +162,8 @@ def _groups(cell: Cell, whose: str) -> list[list[int]]:
     """The classes of a task of "alice" or "bob", as numbers, group by group."""
     name, task = (cell.base, cell.alice_classes) if whose == "alice" else (cell.bob_base or cell.base, cell.bob_classes)
     classes = bases.load(name, "train").classes
-    return [[classes.index(one) for one in group] for group in bases.groups(task, classes)]
+    groups = bases.groups(task, classes) if task else [(one,) for one in classes]
+    return [[classes.index(one) for one in group] for group in groups]
 
 
 def _taught(cell: Cell) -> str:

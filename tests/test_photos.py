@@ -88,8 +88,8 @@ def test_rivals_without_alice_do_not_depend_on_her_task():
 @pytest.mark.parametrize("given, told", [
     (dict(layout="alone", rho=0.5), "rho, phi, swap and attribute are of pairs"),
     (dict(alice_classes="0|1"), "need layout alone"),
-    (dict(layout="alone", alice_classes="0"), "at least two groups"),
-    (dict(layout="alone", bob_classes="0|1,0"), "0"),
+    (dict(layout="alone", alice_classes="0"), "two groups of classes or more"),
+    (dict(layout="alone", bob_classes="0|1,0"), "twice"),
 ])
 def test_a_cell_that_cannot_be_is_refused_in_one_line(given, told):
     with pytest.raises(ValueError, match=told) as refusal:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import permutation_test, rankdata
 
-from reuselab import bases, baselines, models, semantics, stats
+from reuselab import bases, baselines, semantics, stats
 from reuselab.baselines import ALICE
 from reuselab.cell import ALONE
 from reuselab.study import grid, study
@@ -28,20 +28,19 @@ TRAINED = "top trained"
 MEANING = "cifar10"  # whose tree of kinds tells how near the tasks are
 
 
-def run(base: str, seeds: int, **recipe: Any) -> pd.DataFrame:
+def run(base: str, seeds: int, retrains: Sequence[int], **recipe: Any) -> pd.DataFrame:
     """Bob's accuracy for every task in both `DIRECTIONS`, one row each: direction, kind, task, method, retrain, seed, accuracy.
 
     "one Alice": she learns TASK and Bob has `task`; "one Bob": the other way round. In the control the labels of the other one are
     dealt at random. method: Alice and `RIVALS` (see `baselines.rivals`), Bob's head solved at the cut `retrain`; TRAINED: his top
-    `retrain` blocks trained instead, and none of them at 0. base: the photographs of TASK; those of other classes are CIFAR-10's
-    where `base` has not got them. recipe: more of the cells' parameters, for all.
+    `retrain` blocks trained instead, none of them at 0. base: the photographs of TASK; those of classes that it has not got are
+    CIFAR-10's. retrains: fewer than all blocks; solved where above 0. recipe: more of the cells' parameters, for all.
     """
     found = []
     for direction, kind, task, parameters in _settings(base):
         shared = recipe | parameters | {"layout": ALONE, "seed": range(seeds)}
-        blocks = len(models.blocks(recipe["network"]))
-        entries = baselines.lineup(grid(**shared, probe=True, retrain=list(range(1, blocks))), only=[ALICE, *RIVALS])
-        entries += [(TRAINED, cell, cell) for cell in grid(**shared, retrain=list(range(blocks)))]
+        entries = baselines.lineup(grid(**shared, probe=True, retrain=[k for k in retrains if k]), only=[ALICE, *RIVALS])
+        entries += [(TRAINED, cell, cell) for cell in grid(**shared, retrain=list(retrains))]
         found += [(direction, kind, task, *entry) for entry in entries]
     rows = study([rival for *_, rival in found])
     return pd.DataFrame({
@@ -124,7 +123,7 @@ def verdict(parts: pd.DataFrame) -> str:
 # The best number of retrained blocks, A4's question.
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of the Bobs who train the top k blocks, all of them (scratch) included: index direction, kind, task, seed; columns k."""
+    """Accuracy of the Bobs who train the top k blocks, in the last column all of them (scratch): index direction, kind, task, seed; columns k."""
     keys = ["direction", "kind", "task", "seed"]
     trained = rows[rows.method == TRAINED].pivot(index=keys, columns="retrain", values="accuracy")
     scratch = rows[rows.method == "scratch"].groupby(keys).accuracy.first()

@@ -62,8 +62,8 @@ def similarity(base: str, alice_task: str, bob_task: str, kind: str = "wu-palmer
 
     kind: how near two classes are, one of those of `openimages.similarity`. Two groups: the mean over both of the mean, over the
     classes of the one, of the similarity to the nearest class of the other (the best-match average). Two tasks: the mean over their
-    groups, matched one to one so that it is largest. Raises ValueError, in one line, for a task that is none or has classes
-    or groups that the other's tree or number does not allow.
+    groups, matched one to one so that it is largest. Raises ValueError, in one line, for a text that is no task, a class
+    that the base's tree does not have, and tasks of unequal numbers of groups.
     """
     return float(similarities(base, [alice_task, bob_task], kind).iloc[0, 1])
 
@@ -113,8 +113,8 @@ def class_mantel(similarities: ArrayLike, gains: ArrayLike, classes: Sequence[st
     """Whether gains follow similarities, both [T, T] over `tasks(classes)` as rows (Alice's) and columns (Bob's): (correlation, p).
 
     Mantel's test (`stats.mantel`) that permutes classes, and the tasks with them. Tasks that share a class are no independent things:
-    were the tasks permuted one by one, whatever a class does to all its tasks would pass for a trace of meaning. Tasks with
-    themselves are left out; mask: bool [T, T], which of the other entries to look at, as `disjoint`. Raises ValueError as `stats.mantel`
+    with the 45 tasks of ten classes permuted one by one, random effects of classes pass for meaning at p <= 0.05 more than once in
+    four studies, and a gain by sharing a class nearly always. Tasks with themselves are left out; mask: bool [T, T], which of the other entries to look at, as `disjoint`. Raises ValueError as `stats.mantel`
     does, and for matrices of another number of tasks.
     """
     orders = class_orders(len(classes), draws, seed)

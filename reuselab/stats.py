@@ -127,7 +127,7 @@ def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, a
     orders, found, has_identity = iter(_orders(n, draws, seed) if orders is None else orders), [], False
     while block := list(islice(orders, max(1, 10**6 // n**2))):
         order = np.array(block)
-        if (np.sort(order, axis=1) != identity).any():
+        if order.shape[1:] != (n,) or (np.sort(order, axis=1) != identity).any():
             raise ValueError(f"Mantel's test needs orders that are permutations of {n} things")
         has_identity |= (order == identity).all(1).any()
         index = order[:, :, None], order[:, None, :]
@@ -150,7 +150,7 @@ def _orders(n: int, draws: int, seed: int) -> Iterator[Sequence[int]]:
 
 def _standard_ranks(matrix: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Ranks of the entries in `mask`, [K, K], with mean 0 and sum of squares 1; 0 elsewhere."""
-    if not np.isfinite(matrix[mask]).all() or np.ptp(matrix[mask]) == 0:
+    if not mask.any() or not np.isfinite(matrix[mask]).all() or np.ptp(matrix[mask]) == 0:
         raise ValueError("Mantel's test needs finite entries off the diagonal that are not all the same")
     ranks = np.zeros_like(matrix)
     ranks[mask] = stats.rankdata(matrix[mask])

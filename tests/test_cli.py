@@ -36,7 +36,7 @@ REFUSED = [
     (["run", "pairs", "-p", "rhos", "[0, NaN]"], "each item of rhos must be a number from 0 to 1, not nan"),
     (["run", "pairs", "-p", "rhos", "[0, 0]"], "rhos must not repeat an item"),
     (["run", "pairs", "-p", "phis", "[-2]"], "each item of phis must be a number from -1 to 1, not -2"),
-    (["run", "pairs", "-p", "base", "digit"], "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, not 'digit' (did you mean digits?)"),
+    (["run", "pairs", "-p", "base", "digit"], "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'digit' (did you mean digits?)"),
     (["run", "pairs", "-p", "base", "mnist"], "base mnist is not in"),
     (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 1 to 1,000, not 0"),
     (["run", "task_correlation", "-p", "seeds", "true"], "seeds must be a whole number from 1 to 1,000, not True"),

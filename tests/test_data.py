@@ -297,7 +297,7 @@ BREEDS = ("Abyssinian", "great_pyrenees", "pug")
 
 def pet_files(each=2):
     rows = {part: [(f"{breed}_{i + 10 * (part == 'test')}", k + 1) for k, breed in enumerate(BREEDS) for i in range(each)] for part in ("trainval", "test")}
-    lists = {f"annotations/{part}.txt": "".join(f"{name} {k} 1 1\n" for name, k in named).encode() for part, named in rows.items()}
+    lists = {f"annotations/{part}.txt": "".join(f"{name} {k} {1 + (k > 1)} 1\n" for name, k in named).encode() for part, named in rows.items()}
     images = {f"images/{name}.jpg": jpeg((90 + 7 * k, 60), 40 * k, i) for i, (name, k) in enumerate(rows["trainval"] + rows["test"])}
     return images, lists
 
@@ -354,6 +354,39 @@ def test_fetched_pets_are_squares_with_the_breeds_as_classes(data_folder, server
         assert base.images.shape == (6, 3, 64, 64) and base.labels.tolist() == [0, 0, 1, 1, 2, 2] and base.images.is_contiguous()
         assert base.classes == ("Abyssinian", "Great Pyrenees", "Pug")
         assert torch.equal(base.images[-1], bases.square(io.BytesIO(images[f"images/pug_{last}.jpg"])))
+
+
+def test_species_are_the_sets_own_column_over_the_same_photographs(data_folder):
+    images, lists = pet_files()
+    lay(data_folder / "oxford-iiit-pet", images | lists)
+    for split in ("train", "test"):
+        base = bases.load("pet_species", split)
+        assert base.images is bases.load("pets", split).images
+        assert base.labels.tolist() == [0, 0, 1, 1, 1, 1] and base.labels.dtype == torch.int64 and base.classes == ("cat", "dog")
+    assert bases.digest("pet_species") != bases.digest("pets")
+
+
+def test_a_set_is_present_when_it_loads_and_a_sample_of_the_pets_is_not(data_folder, monkeypatch):
+    assert bases.present("digits") and bases.present("turned")
+    assert not any(bases.present(name) for name in bases.NAMES[2:])
+    lay_mnist(data_folder / "MNIST/raw")
+    images, lists = pet_files()
+    lay(data_folder / "oxford-iiit-pet", images | lists)
+    assert bases.present("mnist") and not bases.present("fashion")
+    with monkeypatch.context() as none_read:
+        none_read.setattr(bases, "square", lambda *_: pytest.fail("a photograph was read"))
+        assert not bases.present("pets") and not bases.present("pet_species")
+    monkeypatch.setattr(bases, "PET_BREEDS", 3)
+    assert bases.present("pets") and bases.present("pet_species")
+    with pytest.raises(ValueError, match="^no base 'cifar' "):
+        bases.present("cifar")
+
+
+def test_a_damaged_set_is_not_present(data_folder):
+    lay_mnist(data_folder / "MNIST/raw")
+    path = data_folder / "MNIST/raw/t10k-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not bases.present("mnist")
 
 
 def test_a_photograph_is_its_central_square(tmp_path):

@@ -79,6 +79,25 @@ def test_a_folder_of_the_official_layout_is_read(made, caplog):
     assert said(caplog) == []
 
 
+def test_the_subset_at_hand_is_a_base(made, data_folder):
+    assert data_folder / "openimages" == made
+    for split, n in (("train", 4), ("test", 2)):
+        base = bases.load("openimages", split)
+        assert base.classes == ("Dog", "Cat", "Bird") and base.images.shape == (3 * n, 3, bases.SIDE, bases.SIDE)
+        assert base.grouped("Bird|Dog").labels.tolist() == [1] * n + [0] * n
+    assert bases.present("openimages") and len(bases.digest("openimages")) == 64
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda folder: None, lambda folder: lay(folder, {openimages.CLASSES: b""}),
+    lambda folder: lay(folder, made_files() | {openimages.SUBSET: b"{"})])
+def test_open_images_that_cannot_be_a_base_are_refused_with_the_command_that_gets_them(data_folder, spoil):
+    spoil(data_folder / "openimages")
+    with pytest.raises(FileNotFoundError, match="^base openimages is not in .*: run reuselab data fetch openimages --classes 'Cat,Dog'$"):
+        bases.load("openimages", "train")
+    assert not bases.present("openimages")
+
+
 def test_without_classes_all_that_have_images_are_read(made, caplog):
     loaded = openimages.load(made, side=8)
     assert loaded["train"].classes == loaded["test"].classes == ("Dog", "Cat", "Bird")

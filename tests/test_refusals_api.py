@@ -42,9 +42,9 @@ REFUSED = [  # what is called, the whole message
     (lambda: Cell(test_pairs=100.0), "test_pairs must be a whole number from 10 to 100,000,000, not 100.0"),
     (lambda: Cell(retrain=6), "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6"),
     (lambda: Cell(retrain=5, network="mlp"), "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5"),
-    (lambda: Cell(base="fasion"), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, not 'fasion' (did you mean fashion?)"),
-    (lambda: Cell(base=""), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, not ''"),
-    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, turned, mnist, fashion, cifar10, cifar100, pets, not 'Digits' \(did you mean digits\?\)")),
+    (lambda: Cell(base="fasion"), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'fasion' (did you mean fashion?)"),
+    (lambda: Cell(base=""), "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not ''"),
+    (lambda: Cell(bob_base="Digits"), re.compile(r"bob_base must be .*digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'Digits' \(did you mean digits\?\)")),
     (lambda: Cell(network="resnet"), re.compile(r"network must be one of cnn, mlp, resnet18, not 'resnet' \(did you mean resnet18\?\)")),
     (lambda: Cell(layout="besides"), "layout must be one of beside, stacked, alone, not 'besides' (did you mean beside?)"),
     (lambda: Cell(init="Alice"), "init must be one of fresh, alice, not 'Alice' (did you mean alice?)"),
@@ -85,7 +85,7 @@ REFUSED = [  # what is called, the whole message
     (lambda: draw(phi=-2), "phi must be a number from -1 to 1, not -2"),
     (lambda: draw(layout="stack"), "no layout 'stack' (did you mean stacked?); there is beside, stacked"),
     # Image sets.
-    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets"),
+    (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages"),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.
     (lambda: net("cn"), re.compile(r"no network 'cn' \(did you mean cnn\?\); there is cnn, mlp.*")),

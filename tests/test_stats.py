@@ -115,3 +115,33 @@ def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
 def test_mantels_test_refuses_what_it_cannot_compare(one, other, message):
     with pytest.raises(ValueError, match=message):
         stats.mantel(one, other)
+
+
+def test_mantels_test_over_given_orders_is_that_of_a_group():
+    """Rotations of six things: a group of six permutations, brute force over them."""
+    one, other = matrices(6, seed=5)
+    orders = [[(i + shift) % 6 for i in range(6)] for shift in range(6)]
+    off = ~np.eye(6, dtype=bool)
+    found = np.array([laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in orders])
+    assert stats.mantel(one, other, orders=orders) == pytest.approx((found[0], (abs(found) >= abs(found[0]) - 1e-12).mean()))
+    assert stats.mantel(one, other, orders=iter(orders[::-1])) == pytest.approx(stats.mantel(one, other, orders=orders))
+
+
+def test_mantels_test_looks_only_where_the_mask_says():
+    one, other = matrices(6, seed=6)
+    orders = [[(i + shift) % 6 for i in range(6)] for shift in range(6)]
+    steps = (np.arange(6)[:, None] - np.arange(6)) % 6
+    mask = np.isin(steps, [0, 1, 2])  # the diagonal is left out all the same
+    spoiled = np.where(np.isin(steps, [1, 2]), other, np.nan)
+    found = np.array([laws.spearmanr(one[seen := np.isin(steps, [1, 2])], other[np.ix_(order, order)][seen]).statistic for order in orders])
+    assert stats.mantel(one, spoiled, orders=orders, mask=mask) == pytest.approx((found[0], (abs(found) >= abs(found[0]) - 1e-12).mean()))
+
+
+@pytest.mark.parametrize("more, message", [
+    ({"mask": np.arange(16).reshape(4, 4) % 3 == 0}, "needs a mask that no permutation changes"),
+    ({"orders": [[1, 0, 2, 3]]}, "needs the identity among the orders"), ({"orders": [[0, 1, 2, 2]]}, "orders that are permutations of 4 things"),
+    ({"orders": [[0, 1, 2]]}, "orders that are permutations of 4 things"), ({"orders": []}, "needs the identity among the orders"),
+    ({"mask": np.zeros((4, 4))}, "finite entries")])
+def test_mantels_test_refuses_orders_and_masks_that_make_no_test(more, message):
+    with pytest.raises(ValueError, match=message):
+        stats.mantel(*matrices(4), **more)

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from reuselab.check import integer, known
+from reuselab.check import Rule, integer, known, nearest, shorten
 
 
 class Network(nn.Sequential):
@@ -63,32 +63,94 @@ def resnet18(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.M
     net = whole(num_classes=classes)
     net.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return _stages(net, net.conv1, net.bn1, net.relu)
+
+
+def resnet18_original(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module]:
+    """torchvision's ResNet-18 with its own stem (7 x 7, stride 2, pooling by 2): stem, four stages, head."""
+    from reuselab import zoo
+    return _original(zoo.whole("resnet18", shape, classes))
+
+
+def _original(net: nn.Module) -> OrderedDict[str, nn.Module]:
+    return _stages(net, net.conv1, net.bn1, net.relu, net.maxpool)
+
+
+def _stages(net: nn.Module, *stem: nn.Module) -> OrderedDict[str, nn.Module]:
+    """A ResNet's blocks, with the given stem."""
     return OrderedDict(
-        stem=nn.Sequential(net.conv1, net.bn1, net.relu),
+        stem=nn.Sequential(*stem),
         stage1=net.layer1, stage2=net.layer2, stage3=net.layer3, stage4=net.layer4,
         head=nn.Sequential(net.avgpool, nn.Flatten(), net.fc))
 
 
-NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Module]]] = {"cnn": cnn, "mlp": mlp, "resnet18": resnet18}
+NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Module]]] = {
+    "cnn": cnn, "mlp": mlp, "resnet18": resnet18, "resnet18_original": resnet18_original}
+
+
+class _Name(Rule):
+    """One of our networks, or of torchvision's classifiers; a refusal names the nearest."""
+
+    def __call__(self, name, value):
+        if not self.test(value):
+            from reuselab import zoo
+            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, [*NETWORKS, *zoo.names()])}")
+
+
+def _exists(name: object) -> bool:
+    if isinstance(name, str) and name in NETWORKS:
+        return True
+    from reuselab import zoo
+    return name in zoo.names()
+
+
+NETWORK = _Name(f"one of {', '.join(NETWORKS)}, or a classifier of torchvision by its name", _exists)
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, frozen: int = 0) -> Network:
-    """Network `name` for inputs of `shape` (C, H, W), weights drawn from `seed` by PyTorch's default initialisation.
+    """Network `name` for inputs of `shape` (C, H, W), weights drawn from `seed` by its own or PyTorch's default initialisation.
 
-    Raises ValueError for an unknown name.
+    name: one of `NETWORKS`, or a classifier of torchvision, which `zoo.cut` divides into blocks. Raises ValueError for an
+    unknown name, a network that cannot be divided, and images that it does not take.
     """
-    known("network", name, NETWORKS)
+    NETWORK("network", name)
     if min(shape[1:]) < 4:
         raise ValueError(f"images must be at least 4 x 4 pixels, not {shape[1]} x {shape[2]}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(NETWORKS[name](shape, classes), frozen)
+        if name in NETWORKS:
+            return Network(NETWORKS[name](shape, classes), frozen)
+        from reuselab import zoo
+        return Network(zoo.cut(zoo.whole(name, shape, classes)), frozen)
+
+
+def pretrained(name: str, shape: tuple[int, int, int]) -> Network:
+    """An Alice who learnt ImageNet: network `name`, its head for the 1,000 classes, with torchvision's best weights.
+
+    name: resnet18_original, or a classifier of torchvision. shape: (3, H, W) of the images. The weights are fetched once, into
+    torch hub's folder. Raises ValueError for any other network, for grey images and for images that it does not take; Failed
+    where the weights cannot be fetched or are not the published ones. Always in one line.
+    """
+    NETWORK("network", name)
+    if name in NETWORKS and name != "resnet18_original":
+        raise ValueError(f"there are no ImageNet weights for {name}: take resnet18_original, or a classifier of torchvision by its name")
+    if shape[0] != 3:
+        raise ValueError(f"ImageNet weights need colour images, of 3 channels, not {shape[0]}")
+    from reuselab import zoo
+    theirs = "resnet18" if name == "resnet18_original" else name
+    zoo.fit(theirs, shape)
+    net = zoo.pretrained(theirs)
+    return Network(_original(net) if name in NETWORKS else zoo.cut(net))
 
 
 @cache
 def blocks(name: str) -> tuple[str, ...]:
-    """The block names of network `name`, from the input to the head."""
-    return tuple(build(name, (1, 8, 16), 2, seed=0).blocks)
+    """The block names of network `name`, from the input to the head. ValueError as in `build`."""
+    NETWORK("network", name)
+    if name in NETWORKS:
+        return tuple(build(name, (1, 8, 16), 2, seed=0).blocks)
+    from reuselab import zoo
+    return zoo.blocks(name)
 
 
 def reuse(alice: Network, bob: Network, retrain: int, init: str = "fresh") -> Network:

@@ -88,7 +88,7 @@ REFUSED = [  # what is called, the whole message
     (lambda: bases.load("digit", "train"), "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages"),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.
-    (lambda: net("cn"), re.compile(r"no network 'cn' \(did you mean cnn\?\); there is cnn, mlp.*")),
+    (lambda: net("cn"), re.compile(r"network must be one of cnn, mlp, .*, not 'cn' \(did you mean cnn\?\)")),
     (lambda: models.reuse(net(), net(), 6), "retrain must be a whole number from 0 to 5, not 6"),
     (lambda: models.reuse(net(), net(), -1), "retrain must be a whole number from 0 to 5, not -1"),
     (lambda: models.reuse(net(), net(), 1, "bob"), "no init 'bob'; there is fresh, alice"),

@@ -106,6 +106,11 @@ class Pairs:
         return (c, h, 2 * w) if self.layout == "beside" else (c, 2 * h, w)
 
     @property
+    def halves_along(self) -> int:
+        """The dimension of a batch [B, C, H, W] along which the two halves are joined."""
+        return 3 if self.layout == "beside" else 2
+
+    @property
     def alice(self) -> Tensor:
         """Alice's labels, int64 [n]."""
         return self.first.labels[self.index[:, 0].long()]
@@ -131,7 +136,7 @@ class Pairs:
         """Joined images as a network sees them, float32 [B, *shape]: each half less its mean grey, over its contrast."""
         halves = [(x - mean.mean()) / (std.square().mean() + mean.var(correction=0)).sqrt()
                   for x, (mean, std) in zip(self.halves(batch), self.statistics)]
-        return torch.cat(halves[::-1] if self.swap else halves, dim=3 if self.layout == "beside" else 2)
+        return torch.cat(halves[::-1] if self.swap else halves, dim=self.halves_along)
 
     def to(self, device: torch.device | str) -> "Pairs":
         """The same pairs with images, labels and indices on `device`."""

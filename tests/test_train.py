@@ -105,6 +105,79 @@ def test_bfloat16_trains_close_to_float32_but_not_the_same(data):
     assert {w.dtype for w in half.parameters()} == {torch.float32}
 
 
+def crops(image):
+    """Every picture that `augmented` may make of one [C, H, W]."""
+    _, height, width = image.shape
+    padded = F.pad(torch.stack([image, image.flip(2)]), (width // 8,) * 2 + (height // 8,) * 2)
+    return padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+
+
+def test_an_augmented_image_is_a_crop_of_it_or_of_its_mirror_image_and_every_one_occurs():
+    image = torch.randn(3, 16, 24, generator=torch.Generator().manual_seed(1))
+    chances = torch.rand(4000, 2, 3, generator=torch.Generator().manual_seed(2))
+    got = train.augmented(image.expand(4000, -1, -1, -1), chances, None)
+    possible = crops(image)
+    assert got.shape == (4000, 3, 16, 24) and len(possible) == 2 * 5 * 7
+    which = torch.cdist(got.flatten(1), possible.flatten(1)).argmin(1)
+    assert torch.equal(got, possible[which])
+    counts = torch.bincount(which, minlength=70)
+    assert ((counts - 4000 / 70).square() / (4000 / 70)).sum() < 112.3  # chi-square, 69 degrees, 0.1 %
+
+
+@pytest.mark.parametrize("layout, along", [("beside", 3), ("stacked", 2)])
+def test_each_half_is_augmented_on_its_own_and_within_its_own_bounds(layout, along):
+    data = pairs.sample(DIGITS, 400, pairs.joint(10, 0), layout=layout, seed=1)
+    assert data.halves_along == along
+    chances = torch.rand(400, 2, 3, generator=torch.Generator().manual_seed(2))
+    got = train.augmented(data[:], chances, along)
+    assert got.shape == (400, *data.shape)
+    same = torch.stack([torch.stack([(crops(before) == after).flatten(1).all(1) for before, after in zip(*halves)])
+                        for halves in zip(data[:].chunk(2, along), got.chunk(2, along))])
+    assert same.any(2).all()
+    flipped = same.int().argmax(2) // 9
+    assert torch.bincount(2 * flipped[0] + flipped[1]).min() > 60  # each of four is 100 of 400, with a standard error of 9
+
+
+def test_augmentation_changes_training_images_by_the_seed_alone_and_nothing_else(data, monkeypatch):
+    plain, losses, _ = trained(data, BRIEF)
+    torch.manual_seed(1)
+    one, history, _ = trained(data, brief(augment=True))
+    torch.manual_seed(2)
+    same, again, _ = trained(data, brief(augment=True))
+    _, others, _ = trained(data, brief(augment=True), seed=3)
+    assert history == again != others and torch.equal(weights(one), weights(same)) and history != losses
+    monkeypatch.setattr(train, "augmented", lambda *_: pytest.fail("augmented"))
+    train.predict(one, data), train.calibrate(one, data), train.solve(one[:2], data, data.alice, 10)
+    assert trained(data, BRIEF)[1] == losses
+    monkeypatch.setattr(train, "augmented", lambda x, chances, along: x)
+    assert trained(data, brief(augment=True))[1][0] == losses[0]  # the same first order
+
+
+def test_augmented_images_go_through_the_frozen_blocks_in_every_epoch(data, monkeypatch):
+    monkeypatch.setattr(train, "lift", lambda *_: pytest.fail("features kept"))
+    seen = []
+    monkeypatch.setattr(train, "augmented", lambda x, chances, along: seen.append(x + chances[:, :1, :1, None]) or seen[-1])
+    net, history, start = trained(data, brief(augment=True, batch=96), frozen=2)
+    assert len(seen) == 2 and seen[0].shape == seen[1].shape == (96, *SHAPE)
+    for kept, before in zip(net[:2].parameters(), start[:2].parameters()):
+        assert torch.equal(kept, before)
+    order = torch.randperm(96, generator=torch.Generator().manual_seed(2))
+    loss = F.cross_entropy(start.train()(seen[0]), data.alice[order])
+    assert history[0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_convolutions_run_channels_last(data):
+    net, _, _ = trained(data, brief(epochs=0))
+    for convolution in (net.conv1[0], net.conv2[0]):
+        assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+    assert net.conv1(data[:]).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_recipe_for_photographs_is_one():
+    recipe = Recipe(**train.CIFAR)
+    assert (recipe.pairs, recipe.augment, recipe.device) == (50_000, True, "auto") and recipe.epochs <= 20
+
+
 def test_no_epochs_change_nothing(data):
     net, history, start = trained(data, brief(epochs=0))
     assert history == []

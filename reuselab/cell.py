@@ -12,7 +12,8 @@ from reuselab import train as trainer
 from reuselab.check import Rule, boolean, choice, integer, known, text
 from reuselab.train import Recipe
 
-ALONE = "alone"
+IMAGENET_CLASSES = 1000
+ALONE, IMAGENET = "alone", "imagenet"
 
 RULES: dict[str, Rule] = {
     "base": choice(*bases.NAMES),
@@ -23,11 +24,11 @@ RULES: dict[str, Rule] = {
     "bob_classes": text(),
     "layout": choice(*pairs.LAYOUTS, ALONE),
     "swap": boolean(),
-    "network": choice(*models.NETWORKS),
+    "network": models.NETWORK,
     "retrain": integer(0, 1_000),
     "init": choice("fresh", "alice"),
     "probe": boolean(),
-    "alice_task": choice("own", "bob", "shuffled", "none"),
+    "alice_task": choice("own", "bob", "shuffled", "none", IMAGENET),
     "bob_task": choice("own", "shuffled"),
     "alice_start": integer(0, 1_000),
     "test_pairs": integer(10, 100_000_000),
@@ -46,7 +47,8 @@ class Cell:
     alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`; "": every class).
     network, retrain, init: what is reused (see `models.reuse`).
     probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
-    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated.
+    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated; or "imagenet":
+    she comes with the weights that torchvision publishes (see `models.pretrained`).
     bob_task: his own labels or, as a control, his own shuffled, in training and test.
     alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains.
     test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
@@ -174,11 +176,14 @@ def _taught(cell: Cell) -> str:
 def untrained_alice(cell: Cell) -> models.Network:
     """Alice's network as she starts."""
     whose = _taught(cell)
-    return models.build(cell.network, draw(cell, "train", 1, 0, whose).shape, len(_groups(cell, whose)), _seeds(cell)["alice_weights"])
+    classes = IMAGENET_CLASSES if cell.alice_task == IMAGENET else len(_groups(cell, whose))
+    return models.build(cell.network, draw(cell, "train", 1, 0, whose).shape, classes, _seeds(cell)["alice_weights"])
 
 
 def train_alice(cell: Cell) -> models.Network:
     """Alice's network, trained as `cell.alice_task` says."""
+    if cell.alice_task == IMAGENET:
+        return models.pretrained(cell.network, draw(cell, "train", 1, 0).shape)
     seeds, whose = _seeds(cell), _taught(cell)
     data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"], whose)
     net = untrained_alice(cell)
@@ -215,7 +220,7 @@ def train_bob(cell: Cell, alice: models.Network) -> models.Network:
 
 
 def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
-    """One row: every parameter, then alice_accuracy (on the task she was taught), bob_accuracy, chance and ceiling;
+    """One row: every parameter, then alice_accuracy (on the task she was taught; NaN for ImageNet), bob_accuracy, chance and ceiling;
     with `attribute`, the measures of `attribution`.
 
     Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task. The same cell gives the same row to the bit on one machine's CPU
@@ -229,7 +234,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
         hers = draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose) if cell.layout == ALONE else test
         labels = pairs.joint(len(_groups(cell, "bob")), cell.rho)
         row = cell.flat() | {
-            "alice_accuracy": trainer.accuracy(alice, hers, getattr(hers, whose)),
+            "alice_accuracy": float("nan") if cell.alice_task == IMAGENET else trainer.accuracy(alice, hers, getattr(hers, whose)),
             "bob_accuracy": trainer.accuracy(bob, test, answers),
             "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` 
     from reuselab.cell import Cell
 
 NAME = "studies.sqlite"
-EXPERIMENT = ("attribution", "bases", "cell", "check", "models", "pairs", "photos", "train")
+EXPERIMENT = ("attribution", "bases", "cell", "check", "models", "pairs", "photos", "train", "zoo")
 FORMAT = 1
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;

@@ -72,6 +72,8 @@ def ready(cells: Sequence[Cell]) -> None:
         bases.load(name, "train")
     for cell in {replace(cell.alices(), bob_classes=cell.bob_classes, bob=cell.bob, seed=0) for cell in cells if cell.layout == cells_.ALONE}:
         cells_.enough(cell)
+    for cell in {replace(cell.alices(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET}:
+        cells_.train_alice(cell)  # fetches her weights, once
 
 
 def study(cells: Sequence[Cell], workers: int | None = None, client: Any = None, home: str | Path | None = None,

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from conftest import made
 
-from reuselab import baselines, bases, cell, photos, study
+from reuselab import baselines, bases, cell, models, photos, study
 from reuselab.cell import Cell
 
 SMALL = dict(layout="alone", alice_pairs=60, alice_epochs=1, bob_pairs=20, bob_epochs=1, test_pairs=40, alice_device="cpu", bob_device="cpu")
@@ -105,3 +106,20 @@ def test_a_cell_that_cannot_be_is_refused_in_one_line(given, told):
 def test_a_study_refuses_before_any_work(given, told, tmp_path):
     with pytest.raises(ValueError, match=told):
         study.study([Cell.of(**SMALL | dict(alice_classes="0|1", bob_classes="2|3") | given)], home=tmp_path)
+
+
+def test_an_alice_of_imagenet_brings_her_blocks_and_no_accuracy(monkeypatch, tmp_path):
+    hers = models.build("resnet18_original", (1, 8, 8), 1000, seed=9)
+    monkeypatch.setattr(models, "pretrained", lambda name, shape: hers)
+    one = Cell.of(**SMALL, alice_classes="0|1", bob_classes="2|3", network="resnet18_original", alice_task="imagenet", probe=True, retrain=2)
+    row = study.study([one], workers=1, home=tmp_path).iloc[0]
+    assert pd.isna(row.alice_accuracy) and row.bob_accuracy > 0.5
+    assert row.bob_accuracy == cell.run(one)["bob_accuracy"], "her weights survive being kept"
+
+
+def test_imagenet_weights_are_refused_before_any_work_where_they_cannot_serve(tmp_path):
+    one = Cell.of(**SMALL, alice_classes="0|1", bob_classes="2|3", alice_task="imagenet")
+    with pytest.raises(ValueError, match="no ImageNet weights for cnn"):
+        study.study([one], home=tmp_path)
+    with pytest.raises(ValueError, match="need colour images"):
+        study.study([replace(one, network="resnet18_original")], home=tmp_path)

@@ -100,6 +100,17 @@ def at_hand(name: str, base: str) -> str:
     return next(filter(bases.present, PHOTOGRAPHS[name]), KEPT) if base == AUTO else base
 
 
+def told(name: str, base: str) -> str:
+    """On which photographs page `name` was computed, and how to have it computed on the best."""
+    best, place = PHOTOGRAPHS[name][0], bases.folder()
+    if base == KEPT:
+        where, tables = kept(name)
+        return (f"No photographs were at hand when this page was made, so it shows the kept reference run {where}, with its provenance at the end; "
+                f"reuselab data fetch {PHOTOGRAPHS[name][-1]} gets some, and then it computes all of it anew.")
+    wish = "" if base == best else f" They stand in for {TITLES[best]} until that is here whole (reuselab data fetch {best})."
+    return f"All that you see was computed with this page, on the photographs of {TITLES[base]}.{wish}"
+
+
 def check(values: Mapping[str, Any], photographs: bool = False) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
 

@@ -40,7 +40,7 @@ REFUSED = [
     (["run", "pairs", "-p", "base", "mnist"], "base mnist is not in"),
     (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 1 to 1,000, not 0"),
     (["run", "task_correlation", "-p", "seeds", "true"], "seeds must be a whole number from 1 to 1,000, not True"),
-    (["run", "task_correlation", "-p", "network", "mpl"], "network must be one of cnn, mlp, resnet18, not 'mpl' (did you mean mlp?)"),
+    (["run", "task_correlation", "-p", "network", "mpl"], "network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'mpl' (did you mean mlp?)"),
     (["run", "task_correlation", "-p", "network", "mlp"], "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5"),
     (["run", "task_correlation", "-p", "init", "'; import os"], "init must be one of fresh, alice, not \"'; import os\""),
     (["run", "task_correlation", "-p", "bob_pairs", "1"], "bob_pairs must be a whole number from 10 to 100,000,000, not 1"),

@@ -114,8 +114,8 @@ def class_mantel(similarities: ArrayLike, gains: ArrayLike, classes: Sequence[st
 
     Mantel's test (`stats.mantel`) that permutes classes, and the tasks with them. Tasks that share a class are no independent things:
     with the 45 tasks of ten classes permuted one by one, random effects of classes pass for meaning at p <= 0.05 more than once in
-    four studies, and a gain by sharing a class nearly always. Tasks with themselves are left out; mask: bool [T, T], which of the other entries to look at, as `disjoint`. Raises ValueError as `stats.mantel`
-    does, and for matrices of another number of tasks.
+    four studies, and a gain by sharing a class nearly always. Tasks with themselves are left out; mask: bool [T, T], which of the
+    other entries to look at, as `disjoint`. Raises ValueError as `stats.mantel` does, and for matrices of another number of tasks.
     """
     orders = class_orders(len(classes), draws, seed)
     if len(np.asarray(gains)) != orders.shape[1]:

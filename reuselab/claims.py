@@ -9,6 +9,7 @@ import pandas as pd
 from reuselab.check import choice, known
 
 EXPECTED = Path(__file__).resolve().parent.parent / "results"
+KEPT = "kept"  # begins the preset of a verdict that comes from a reference run
 VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
 A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
 
@@ -35,6 +36,9 @@ CLAIMS = {
                 "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance"),
     "A5": Claim(A, "attribution", "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
                 "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between"),
+    "A6": Claim(A, "dogs_and_cats", "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
+                "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to the same classes, for one Alice and for one Bob; "
+                "on related tasks that lead, and the one over scratch, above zero"),
     "B1": Claim(B, "deep_linear", "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
                 "largest standardised residual over the grid below the Bonferroni bound at 1 %"),
     "B2": Claim(B, "phase_diagram", "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",

@@ -16,7 +16,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import baselines, bases, cell, relu, shallow
+from reuselab import baselines, bases, cell, claims, relu, shallow
 from reuselab.check import Rule, choice, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
@@ -28,7 +28,7 @@ STARTED = time.perf_counter()
 
 # Pages of photographs run on the first of these image sets that is here, if any is; else they show the run that is kept.
 PHOTOGRAPHS = {"dogs_and_cats": ("pet_species", "cifar10"), "open_images": ("openimages", "cifar10")}
-AUTO, KEPT = "auto", "kept"
+AUTO, KEPT = "auto", claims.KEPT
 
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
 PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
@@ -107,8 +107,13 @@ def told(name: str, base: str) -> str:
         where, tables = kept(name)
         return (f"No photographs were at hand when this page was made, so it shows the kept reference run {where}, with its provenance at the end; "
                 f"reuselab data fetch {PHOTOGRAPHS[name][-1]} gets some, and then it computes all of it anew.")
-    wish = "" if base == best else f" They stand in for {TITLES[best]} until that is here whole (reuselab data fetch {best})."
-    return f"All that you see was computed with this page, on the photographs of {TITLES[base]}.{wish}"
+    wish = "" if base == best else f" They stand in for {_title(best)} until that is here whole (reuselab data fetch {'pets' if best == 'pet_species' else best})."
+    return f"All that you see was computed with this page, on the photographs of {_title(base)}.{wish}"
+
+
+def _title(base: str) -> str:
+    from reuselab.data import SETS  # three seconds of torchvision that other pages don't spend
+    return SETS["pets" if base == "pet_species" else base].title if base in {"pet_species", *SETS} else f"image set {base}"
 
 
 def check(values: Mapping[str, Any], photographs: bool = False) -> None:

@@ -5,7 +5,7 @@ import os
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,11 @@ class Base:
     """One split of an image set.
 
     images: uint8 [N, C, H, W]. labels: int64 [N], from 0 to len(classes) - 1. classes: their names.
-    Where the classes are groups of others (`grouped`), fine: int64 [N], the label of each image before; whole: the base then.
     """
 
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
-    fine: Tensor | None = None
-    whole: "Base | None" = None
 
     @cached_property
     def by_class(self) -> tuple[Tensor, Tensor]:
@@ -49,50 +46,19 @@ class Base:
         return order, torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
 
     @cached_property
-    def strata(self) -> tuple[dict[int, Tensor], ...]:
-        """Of each class, the image indices, int64 and ascending, of each class in it by its label in `fine`: one, itself, without groups."""
-        if self.fine is None:
-            return tuple({k: torch.nonzero(self.labels == k).flatten()} for k in range(len(self.classes)))
-        return tuple({j: torch.nonzero((self.labels == k) & (self.fine == j)).flatten() for j in self.fine[self.labels == k].unique().tolist()}
-                     for k in range(len(self.classes)))
-
-    @cached_property
-    def class_moments(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """Mean and variance of each pixel, float64 [C, H, W], over the images of each class, and before they were grouped, by label."""
-        if self.whole is not None:
-            return self.whole.class_moments
-        parts = ((j, self.images[part].double()) for stratum in self.strata for j, part in stratum.items())
-        return {j: (x.mean(0), x.var(0, correction=0)) for j, x in parts}
-
-    @cached_property
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, standard deviation and between-class share of the variance of each pixel, float32 [C, H, W].
 
-        Under the generator's law: every class equally likely, within a group every class of it, and every image of a class.
+        Under the generator's law: every class equally likely, every image of a class equally likely.
         The share is the squared correlation ratio, var(E[x | class]) / var(x), and 0 where a pixel is constant.
         """
-        groups = (_mixed([self.class_moments[j] for j in stratum]) for stratum in self.strata)
-        mean, within, between = _mixed([(mean, within + between) for mean, within, between in groups])
+        by_class = (self.images[self.labels == k].double() for k in range(len(self.classes)))
+        means, variances = map(torch.stack, zip(*((x.mean(0), x.var(0, correction=0)) for x in by_class)))
+        within = variances.mean(0)
+        between = means.var(0, correction=0)
         variance = within + between
         share = torch.where(variance > 0, between / variance, 0)
-        return mean.float(), variance.sqrt().float(), share.float()
-
-    @lru_cache(maxsize=8)  # not all: the 45 tasks of two of ten classes hold every image nine times
-    def grouped(self, task: str) -> "Base":
-        """The images of a task's classes only, in their order, labelled by group: "dog|cat", or "dog,cat|automobile,truck"; "" is all as it is.
-
-        The classes are the groups as the task writes them. Raises ValueError, in one line, where `groups` does, and for a base grouped already.
-        """
-        if not task:
-            return self
-        if self.fine is not None:
-            raise ValueError(f"the classes {shorten(self.classes)} are groups already")
-        group = torch.full((len(self.classes),), -1)
-        for k, names in enumerate(parts := groups(task, self.classes)):
-            group[[self.classes.index(name) for name in names]] = k
-        labels = group[self.labels]
-        of_task = labels >= 0
-        return Base(self.images[of_task], labels[of_task], tuple(map(",".join, parts)), self.labels[of_task], self)
+        return means.mean(0).float(), variance.sqrt().float(), share.float()
 
     def resized(self, channels: int, size: tuple[int, int]) -> "Base":
         """The same images with `channels` channels (grey repeated) at height and width `size`, antialiased."""
@@ -101,13 +67,7 @@ class Base:
         images = self.images.expand(-1, channels, -1, -1)
         if images.shape[2:] != size:
             images = F.interpolate(images.float(), size, mode="bilinear", antialias=True).round().to(torch.uint8)
-        return replace(self, images=images.contiguous(), whole=None)
-
-
-def _mixed(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, variance within and variance between, of equally likely parts with these means and variances."""
-    means, variances = map(torch.stack, zip(*parts))
-    return means.mean(0), variances.mean(0), means.var(0, correction=0)
+        return Base(images.contiguous(), self.labels, self.classes)
 
 
 def groups(task: str, classes: Iterable[str] | None = None) -> tuple[tuple[str, ...], ...]:

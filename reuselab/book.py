@@ -57,7 +57,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
                                        progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
                                        config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}))
     except PapermillExecutionError as error:
-        raise Failed(f"page {name} failed: {error.ename}: {error.evalue.splitlines()[0]} (see {done})") from None
+        raise Failed(f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})") from None
     return done
 
 

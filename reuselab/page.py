@@ -177,7 +177,7 @@ def show_facts(table: pd.DataFrame) -> Styler:
 
 def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
     """The best of the `references` of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables."""
-    return next(iter(references(name).items()))
+    return next(iter(references(name).items()), ("", {}))
 
 
 def references(name: str) -> dict[str, dict[str, pd.DataFrame]]:

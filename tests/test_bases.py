@@ -218,48 +218,6 @@ def test_what_is_no_task_is_refused_in_one_line(task, message):
     assert str(refusal.value) == message
 
 
-def test_a_grouped_base_holds_the_images_of_its_classes_in_their_order_under_their_group():
-    base = made([3, 5, 4, 6])
-    two = base.grouped("class 3,class 1|class 0")
-    of_task = np.flatnonzero(np.isin(base.labels, [0, 1, 3]))
-    assert torch.equal(two.images, base.images[of_task]) and torch.equal(two.fine, base.labels[of_task])
-    assert two.labels.tolist() == [int(k == 0) for k in base.labels[of_task].tolist()] and two.labels.dtype == torch.int64
-    assert two.classes == ("class 3,class 1", "class 0")
-    assert base.grouped("") is base and base.grouped("class 3,class 1|class 0") is two
-    assert torch.equal(base.grouped("class 0|class 3,class 1").labels, 1 - two.labels)
-    with pytest.raises(ValueError, match="^no class 'class 4' .did you mean class 3"):
-        base.grouped("class 4|class 0")
-    with pytest.raises(ValueError, match="are groups already$"):
-        two.grouped("class 3|class 1")
-
-
-def test_strata_are_the_images_of_each_class_in_a_group():
-    base = made([3, 5, 4, 6])
-    for one in (base.grouped("class 3,class 1|class 0"), base.grouped("class 3,class 1|class 0").resized(3, (4, 4))):
-        (first, second) = one.strata
-        assert [*first] == [1, 3] and [*second] == [0]
-        for j, part in (first | second).items():
-            assert part.tolist() == np.flatnonzero(one.fine == j).tolist()
-    assert [[*stratum] for stratum in base.strata] == [[0], [1], [2], [3]]
-    assert torch.equal(torch.cat([part for stratum in base.strata for part in stratum.values()]), base.by_class[0])
-
-
-def test_moments_of_a_grouped_base_weigh_its_groups_alike_and_the_classes_of_a_group():
-    """Brute force: repeat images until the two groups are equally many, and in the first its two classes; taken from all or of its own."""
-    base = made([3, 5, 4, 2], (3, 4), 2)
-    grouped = base.grouped("class 3,class 1|class 0")
-    copies = {0: 20, 1: 6, 3: 15}  # 60 against 30 + 30
-    times = torch.tensor([copies[j] for j in grouped.fine.tolist()])
-    x, y = grouped.images.repeat_interleave(times, 0).double().numpy(), grouped.labels.repeat_interleave(times).numpy()
-    means = np.stack([x[y == k].mean(0) for k in range(2)])[y]
-    for one in (grouped, bases.Base(grouped.images, grouped.labels, grouped.classes, grouped.fine)):
-        for found, expected in zip(one.moments, (x.mean(0), x.std(0), means.var(0) / x.var(0))):
-            np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert grouped.class_moments is base.class_moments, "those of a class are computed once for all tasks"
-    pooled = bases.Base(grouped.images, grouped.labels, grouped.classes)
-    assert (pooled.moments[0] - grouped.moments[0]).abs().max() > 1, "without its classes a group weighs its images alike"
-
-
 def test_the_real_breeds_are_each_of_one_species():
     """The first two breeds are a cat and a dog by what everyone knows."""
     breeds, species = real("pets"), real("pet_species")

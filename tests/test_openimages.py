@@ -84,7 +84,6 @@ def test_the_subset_at_hand_is_a_base(made, data_folder):
     for split, n in (("train", 4), ("test", 2)):
         base = bases.load("openimages", split)
         assert base.classes == ("Dog", "Cat", "Bird") and base.images.shape == (3 * n, 3, bases.SIDE, bases.SIDE)
-        assert base.grouped("Bird|Dog").labels.tolist() == [1] * n + [0] * n
     assert bases.present("openimages") and len(bases.digest("openimages")) == 64
 
 

@@ -147,6 +147,9 @@ def tells(rows: pd.DataFrame, draws: int = 9999) -> dict[str, tuple[float, float
     """Per direction, Spearman's correlation of k* and nearness over the tasks, and its p against a fall, the tasks permuted; NaN if all k* are one."""
     found = {}
     for direction, table in best(rows).groupby("direction", sort=False):
+        if table.k.nunique() == 1:
+            found[direction] = np.nan, np.nan
+            continue
         k, near = ((ranks - ranks.mean()) / np.linalg.norm(ranks - ranks.mean()) for ranks in map(rankdata, (table.k, table.near)))
         test = permutation_test((k,), lambda k, axis: (k * near).sum(axis), permutation_type="pairings", vectorized=True, alternative="less",
                                 n_resamples=draws, rng=np.random.default_rng(0))

@@ -1,0 +1,129 @@
+"""Claim A6's analysis on made rows whose answer is known, and its cells (Mohamud & Brink 2026, A6)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import made
+
+from reuselab import bases, kinship, page, stats
+from reuselab.baselines import ALICE
+from reuselab.kinship import CONTROL, DIRECTIONS, KINDS, RIVALS, TASK, TRAINED
+from reuselab.study import study
+
+TASKS = [(kind, task) for kind, tasks in KINDS.items() for task in tasks] + [(CONTROL, TASK)]
+
+
+def rows(lead, scratch=-0.05, best=None, seeds=5, noise=0.01):
+    """Rows of a study in which Alice leads the random network by lead(kind), and k* is best(kind)."""
+    rng, found = np.random.default_rng(0), []
+    for direction in DIRECTIONS:
+        for kind, task in TASKS:
+            for seed in range(seeds):
+                level = {ALICE: lead(kind), "random network": 0, "raw pixels": -0.1, "scratch": scratch}
+                found += [(direction, kind, task, method, k, seed, 0.6 + level[method] + noise * rng.standard_normal())
+                          for method in (ALICE, *RIVALS) for k in (1, 2, 3)]
+                found += [(direction, kind, task, TRAINED, k, seed, 0.6 - 0.1 * abs(k - (best or (lambda kind: 2))(kind))) for k in range(4)]
+    return pd.DataFrame(found, columns=["direction", "kind", "task", "method", "retrain", "seed", "accuracy"])
+
+
+RISING = dict(zip((*KINDS, CONTROL), (0.0, 0.03, 0.06, 0.12, 0.0))).get
+
+
+def test_a_lead_that_rises_with_nearness_holds_in_every_part():
+    parts = kinship.parts(rows(RISING))
+    assert list(parts.verdict) == ["holds"] * 4 and kinship.verdict(parts) == "holds"
+    assert list(parts.direction) == [*DIRECTIONS, "one Alice", "one Alice"]
+
+
+def test_leads_are_paired_and_mean_over_cuts():
+    table = rows(RISING, noise=0.0)
+    leads = kinship.leads(table)
+    assert len(leads) == len(DIRECTIONS) * len(TASKS) * 5 * len(RIVALS)
+    for over, offset in {"random network": 0, "raw pixels": 0.1, "scratch": 0.05}.items():
+        some = leads[(leads.over == over) & (leads.kind == "other animals")]
+        np.testing.assert_allclose(some.lead, 0.06 + offset, atol=1e-12)
+    shifted = table.assign(accuracy=table.accuracy + 0.01 * table.seed)
+    pd.testing.assert_frame_equal(kinship.leads(shifted), leads, atol=1e-12)
+
+
+def test_no_lead_anywhere_does_not_hold():
+    parts = kinship.parts(rows(lambda kind: 0.0, scratch=0.1))
+    assert set(parts.verdict) <= {"does not hold", "undecided"} and kinship.verdict(parts) == "does not hold"
+
+
+def test_a_lead_over_the_random_network_alone_holds_in_part():
+    parts = kinship.parts(rows(RISING, scratch=0.2)).set_index("part")
+    assert parts.verdict["related: better than scratch"] == "does not hold"
+    assert kinship.verdict(parts) == "holds in part"
+
+
+def test_two_seeds_decide_nothing():
+    assert kinship.verdict(kinship.parts(rows(RISING, seeds=2))) == "undecided"
+
+
+def test_the_control_has_no_say_in_the_trend():
+    table = rows(RISING)
+    wild = table.assign(accuracy=table.accuracy.where(table.kind != CONTROL, 0.99))
+    assert kinship.trend(wild, "one Alice") == kinship.trend(table, "one Alice")
+
+
+def test_effective_is_the_weakest_of_the_related_kinds():
+    table = rows(RISING)
+    by_hand = kinship.leads(table).query("direction == 'one Alice' and over == 'scratch' and kind == 'other animals'").groupby("seed").lead.mean()
+    assert kinship.effective(table, "one Alice", "scratch") == pytest.approx(stats.interval(by_hand, 1 - 0.05 / 2))
+
+
+def test_the_best_number_of_blocks_and_whether_it_tells_nearness():
+    kinds = list(KINDS)
+    table = rows(RISING, best=lambda kind: 3 - kinds.index(kind) if kind in kinds else 0)
+    best = kinship.best(table).set_index(["direction", "kind"])
+    assert (best.k.loc["one Alice", "vehicles"] == 3).all() and (best.k.loc["one Bob", "same classes"] == 0).all()
+    for correlation, p in kinship.tells(table).values():
+        assert correlation < -0.9 and p < 0.001
+    for correlation, p in kinship.tells(rows(RISING, best=lambda kind: 1)).values():
+        assert np.isnan(correlation) and np.isnan(p)
+
+
+def test_scratch_counts_as_training_all_blocks():
+    curves = kinship.curves(rows(RISING, noise=0.0))
+    assert list(curves) == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(curves[4], 0.55)
+
+
+def test_nearness_orders_the_kinds_and_is_1_for_the_same_task():
+    for kind in ("wu-palmer", "path"):
+        near = kinship.nearness(kind)
+        assert near[TASK] == 1 and len(near) == sum(map(len, KINDS.values()))
+        levels = [np.mean([near[task] for task in tasks]) for tasks in KINDS.values()]
+        assert levels == sorted(levels)
+
+
+@pytest.fixture
+def photographs(monkeypatch):
+    """CIFAR-10's classes with made pictures, and pets of two kinds."""
+    ten = bases.Base(**vars(made([40] * 10, channels=3)) | {"classes": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")})
+    two = bases.Base(**vars(made([40, 40], size=(12, 12), channels=3)) | {"classes": ("cat", "dog")})
+    monkeypatch.setattr(bases, "load", lambda name, split: {"cifar10": ten, "pet_species": two}[name])
+
+
+@pytest.mark.parametrize("base", ["cifar10", "pet_species"])
+def test_every_task_is_run_both_ways_and_sides_may_have_other_photographs(base, photographs, tmp_path, monkeypatch):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
+    monkeypatch.setattr(kinship, "study", lambda cells: study(cells, workers=1))
+    table = kinship.run(base, 1, [0, 2], network="cnn", alice_pairs=20, alice_epochs=1, bob_pairs=10, bob_epochs=1, test_pairs=20)
+    assert len(table) == len(DIRECTIONS) * len(TASKS) * (4 + 2)
+    assert set(table.method) == {ALICE, *RIVALS, TRAINED} and table.accuracy.between(0, 1).all()
+    assert set(zip(table.kind, table.task)) == set(TASKS)
+
+
+def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(monkeypatch):
+    monkeypatch.setattr(bases, "present", lambda name: name in here)
+    for here, base in ({"pet_species", "cifar10"}, "pet_species"), ({"cifar10"}, "cifar10"), (set(), page.KEPT):
+        assert page.at_hand("dogs_and_cats", page.AUTO) == base
+        assert page.at_hand("dogs_and_cats", "cifar10") == "cifar10"
+
+
+def test_too_many_photographs_are_refused_before_any_work(photographs):
+    with pytest.raises(ValueError, match="photographs"):
+        page.check(dict(base="cifar10", alice_pairs=100_000, bob_pairs=10, test_pairs=20, seeds=1), photographs=True)
+    page.check(dict(base=page.KEPT, alice_pairs=100_000), photographs=True)

@@ -6,56 +6,26 @@ The aim is 93 % or more in at most 20 epochs on one GPU. Not measured yet: no GP
 
 import argparse
 import time
-from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
-from reuselab import bases, models, train
+from reuselab import cell, train
 from reuselab.study import machine
-
-
-@dataclass
-class Images:
-    """Single photographs, uint8 [n, C, H, W], as a network sees them: less the mean of the training images, over their contrast."""
-
-    pixels: Tensor
-    mean: float
-    contrast: float
-    halves_along: None = None
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.pixels.shape[1:])
-
-    def __getitem__(self, batch: Tensor | slice) -> Tensor:
-        return (self.pixels[batch].float() - self.mean) / self.contrast
-
-    def to(self, device: torch.device) -> "Images":
-        return replace(self, pixels=self.pixels.to(device))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=train.CIFAR["pairs"], help="training images, and at most as many to test on")
+    parser.add_argument("--images", type=int, default=train.CIFAR["pairs"])
     parser.add_argument("--epochs", type=int, default=train.CIFAR["epochs"])
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     here = {"precision": "float32"} if train.device().type == "cpu" else {}
-    recipe = train.Recipe(**train.CIFAR | {"pairs": given.images, "epochs": given.epochs} | here)
-    splits = bases.load("cifar10", "train"), bases.load("cifar10", "test")
-    grey = splits[0].images.float()
-    seen, unseen = (Images(base.images[:given.images], grey.mean().item(), grey.std().item()) for base in splits)
-    net = models.build("resnet18", seen.shape, 10, given.seed)
+    recipe = train.CIFAR | {"pairs": given.images, "epochs": given.epochs} | here
+    one = cell.Cell.of(base="cifar10", layout=cell.ALONE, network="resnet18", seed=given.seed, **{f"alice_{name}": value for name, value in recipe.items()})
+    test = cell.draw(one, "test", 10_000, given.seed)
     start = time.perf_counter()
-    history = train.train(net, seen, splits[0].labels[:len(seen)], recipe, given.seed)
+    alice = cell.train_alice(one)
     seconds = time.perf_counter() - start
-    accuracy = train.accuracy(net, unseen, splits[1].labels[:len(unseen)])
-    print(f"accuracy {accuracy:.4f} on {len(unseen):,} images, after {recipe.epochs} epochs of {len(seen):,} in {recipe.precision} in {seconds:.1f} seconds "
-          f"(loss {history[-1]:.3f}), seed {given.seed}, on {machine()['device']}")
+    print(f"accuracy {train.accuracy(alice, test, test.alice):.4f} on {len(test):,} images, after {given.epochs} epochs of {given.images:,} in {recipe['precision']}, "
+          f"{seconds:.1f} seconds, seed {given.seed}, on {machine()['device']}")
 
 
 if __name__ == "__main__":

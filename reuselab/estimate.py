@@ -80,7 +80,8 @@ class Rehearsal:
             measures = found.get(store.digest(cell))
             if measures is None:
                 self.work[studies.alice_name(cell.alices())] = self._price("alice", _alike(cell.alices()), cells_.train_alice)[0]
-                seconds, row = self._price("bob", replace(_alike(cell), alice_task="own", alice=replace(Cell().alice, device=cell.alice.device)), _bob)
+                plain = replace(_alike(cell), alice_task="own", alice=replace(Cell().alice, device=cell.alice.device))
+                seconds, row = self._price("bob", plain, _bob)
                 self.work[store.digest(cell)] = seconds
                 measures = {name: value * rng.uniform(0.8, 1) for name, value in row.items() if name not in cells_.RULES}
             rows.append(cell.flat() | measures)

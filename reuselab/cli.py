@@ -30,6 +30,7 @@ def cli() -> None:
 
 
 preset_option = click.option("--preset", default="quick", show_default=True, metavar="NAME", help="smoke, quick or paper")
+estimate_option = click.option("--estimate", is_flag=True, help="only say how long it would take on this machine")
 
 
 @cli.command()
@@ -39,11 +40,14 @@ preset_option = click.option("--preset", default="quick", show_default=True, met
 @preset_option
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default="out", show_default=True,
               help="folder for the executed notebook, its HTML and its tables")
-def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path) -> None:
+@estimate_option
+def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, estimate: bool) -> None:
     """Run one notebook with other parameters."""
     from reuselab import book, page as pages
     with _refusals():
         values = pages.parameters(page, preset, {name: _value(text) for name, text in given})
+    if estimate:
+        return _estimate({page: values})
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{page}.ipynb").touch()
@@ -56,10 +60,13 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path) -
 
 @cli.command()
 @preset_option
-def book(preset: str) -> None:
+@estimate_option
+def book(preset: str, estimate: bool) -> None:
     """Build the whole book, running what has changed."""
     from reuselab import book as books
-    _check_pages(preset)
+    values = _check_pages(preset)
+    if estimate:
+        return _estimate(values)
     click.echo(f"The book is at {books.build(preset)}")
 
 
@@ -196,12 +203,29 @@ def fetch(name: str, folder: Path | None, classes: str | None, images: int | Non
         click.echo(f'to use it: export REUSELAB_DATA="{root.resolve()}"')
 
 
-def _check_pages(preset: str) -> None:
-    """Refuse a preset that some page of the book cannot run with, before any does."""
+def _check_pages(preset: str) -> dict[str, dict[str, Any]]:
+    """Each page's parameters. Refuses a preset that some page of the book cannot run with, before any does."""
     from reuselab import page
     with _refusals():
-        for name in page.pages():
-            page.parameters(name, preset, {})
+        return {name: page.parameters(name, preset, {}) for name in page.pages()}
+
+
+def _estimate(values: dict[str, dict[str, Any]]) -> None:
+    """A line for each page, and the total."""
+    from reuselab import estimate
+    with _refusals():
+        pages, total = estimate.estimate(values)
+    for name, (seconds, error) in pages.items():
+        click.echo(f"{name:20}{_time(seconds):>12}" + (f"  or more: its rehearsal ended with {shorten(error)}" if error else ""))
+    click.echo(f"{'total':20}{_time(total):>12}  for the notebooks, two at a time, on this machine where it does nothing else; give or take a factor of two")
+
+
+def _time(seconds: float) -> str:
+    """Seconds as a person says them."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(1, seconds):.0f} seconds"
 
 
 @contextmanager

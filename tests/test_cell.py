@@ -21,7 +21,7 @@ OTHER = {  # for each parameter a value that is not its default
     "retrain": 3, "init": "alice", "probe": True, "alice_task": "shuffled", "alice_start": 2, "test_pairs": 77, "attribute": 9, "seed": 5,
     **{f"{who}_{name}": value for who in ("alice", "bob") for name, value in {
         "pairs": 123, "epochs": 7, "batch": 11, "optimizer": "sgd", "lr": 0.5, "momentum": 0.1, "weight_decay": 0.2,
-        "schedule": "cosine", "label_smoothing": 0.3, "precision": "bfloat16", "device": "cpu"}.items()}}
+        "schedule": "cosine", "label_smoothing": 0.3, "augment": True, "precision": "bfloat16", "device": "cpu"}.items()}}
 SINGLE = {"alice_classes": "0|1", "bob_classes": "2|3", "bob_task": "shuffled"}  # of single images; tests/test_photos.py
 BOBS = {name for name in OTHER if name in ("retrain", "init", "probe", "attribute") or name.startswith("bob_") and name != "bob_base"}
 

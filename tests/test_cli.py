@@ -9,7 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from reuselab import book, cli
+from reuselab import book, cli, estimate
 
 COMMAND = Path(sys.executable).with_name("reuselab")
 
@@ -24,6 +24,8 @@ REFUSED = [
     (["run", "task_corelation"], "no page 'task_corelation' (did you mean task_correlation?)"),
     (["run", "pairs", "--preset", "quik"], "no preset 'quik' (did you mean quick?)"),
     (["book", "--preset", "big"], "no preset 'big'; there is smoke, quick, paper"),
+    (["book", "--preset", "big", "--estimate"], "no preset 'big'; there is smoke, quick, paper"),
+    (["run", "pairs", "-p", "draws", "999", "--estimate"], "draws must be a whole number"),
     (["run", "pairs", "-p", "drwas", "5000"], "no parameter 'drwas' (did you mean draws?)"),
     (["run", "pairs", "-p", "preset", "paper"], "no parameter 'preset'"),
     (["run", "pairs", "-p", "draws"], "Option '-p' requires 2 arguments"),
@@ -55,6 +57,7 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(data_folder, monke
     monkeypatch.setattr(sys, "argv", ["reuselab", *arguments])
     monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("work was begun"))
     monkeypatch.setattr(book, "build", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(estimate, "estimate", lambda *_: pytest.fail("work was begun"))
     with pytest.raises(SystemExit) as stop:
         cli.main()
     out, err = capsys.readouterr()

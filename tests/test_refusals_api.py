@@ -63,6 +63,7 @@ REFUSED = [  # what is called, the whole message
     (lambda: Recipe(label_smoothing=1), "label_smoothing must be a number from 0 to 0.99, not 1"),
     (lambda: Recipe(optimizer="addam"), "optimizer must be one of sgd, adam, adamw, not 'addam' (did you mean adam?)"),
     (lambda: Recipe(schedule="one-cycle"), "schedule must be one of constant, cosine, onecycle, not 'one-cycle' (did you mean onecycle?)"),
+    (lambda: Recipe(augment=1), "augment must be true or false, not 1"),
     (lambda: Recipe(precision="float16"), "precision must be one of float32, bfloat16, not 'float16' (did you mean bfloat16?)"),
     (lambda: Recipe(device="gpu"), re.compile("device must be one of auto, cpu, cuda, mps, not 'gpu'.*")),
     # Grids.

@@ -60,6 +60,11 @@ class Base:
         share = torch.where(variance > 0, between / variance, 0)
         return means.mean(0).float(), variance.sqrt().float(), share.float()
 
+    @cache
+    def to(self, device: torch.device | str) -> "Base":
+        """The same set on `device`, copied there once."""
+        return Base(self.images.to(device), self.labels.to(device), self.classes)
+
     def resized(self, channels: int, size: tuple[int, int]) -> "Base":
         """The same images with `channels` channels (grey repeated) at height and width `size`, antialiased."""
         if self.images.shape[1:] == (channels, *size):

@@ -1,5 +1,8 @@
 """A cell: one Alice-and-Bob experiment, whole. `run(cell)` turns it into a row."""
 
+import os
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -226,7 +229,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
     Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task. The same cell gives the same row to the bit on one machine's CPU
     (computed with one thread). Pass `alice` to spare her training; None trains her.
     """
-    with one_thread():
+    with repeatable():
         alice = alice or train_alice(cell)
         bob = train_bob(cell, alice)
         seeds, whose = _seeds(cell), _taught(cell)
@@ -246,11 +249,20 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
 
 
 @contextmanager
-def one_thread():
-    """PyTorch on one CPU thread: sums are taken in the same order wherever a cell runs."""
-    threads = torch.get_num_threads()
+def repeatable() -> Iterator[None]:
+    """PyTorch as repeatable as it can be: sums are taken in the same order wherever a cell runs, on one CPU thread.
+
+    On CUDA too: deterministic algorithms where there are any, in float32 without TF32; a recipe that wants speed asks for bfloat16. Where
+    there is none PyTorch takes the other without a word. The same GPU and versions then repeat a row, other ones need not.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads, strict, warn = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"[\s\S]*does not have a deterministic implementation")
+            yield
     finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn)
         torch.set_num_threads(threads)

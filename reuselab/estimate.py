@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from reuselab import attribution, explore, fate, page, relu, shallow, store, study as studies, train
+from reuselab import attribution, bases, explore, fate, page, relu, shallow, store, study as studies, train
 from reuselab import cell as cells_
 from reuselab.cell import Cell
 
@@ -90,7 +90,7 @@ class Rehearsal:
 
     def _price(self, who: str, kind: Cell, function: Callable) -> tuple[float, Any]:
         if (who, kind) not in self.kinds:
-            with cells_.one_thread():
+            with cells_.repeatable():
                 _warm()
                 self.kinds[who, kind] = self.timed(function, kind)
         return self.kinds[who, kind]
@@ -191,8 +191,10 @@ def _warm() -> float:
 
 
 def _alike(cell: Cell) -> Cell:
-    """The cell that stands for all which take as long: other draws, other correlations."""
-    return replace(cell, seed=0, rho=0.0, phi=0.5 * bool(cell.phi), alice_start=0)
+    """The cell that stands for all which take as long: other draws, other correlations, other classes."""
+    tasks = {"alice_classes": cell.base, "bob_classes": cell.bob_base or cell.base}
+    first = {key: "|".join(bases.load(base, "train").classes[:task.count("|") + 1]) for key, base in tasks.items() if (task := getattr(cell, key))}
+    return replace(cell, seed=0, rho=0.0, phi=0.5 * bool(cell.phi), alice_start=0, bob_task="own", **first)
 
 
 def _bob(kind: Cell) -> dict[str, Any]:

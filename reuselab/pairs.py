@@ -140,10 +140,7 @@ class Pairs:
 
     def to(self, device: torch.device | str) -> "Pairs":
         """The same pairs with images, labels and indices on `device`."""
-        first = Base(self.first.images.to(device), self.first.labels.to(device), self.first.classes)
-        second = first if self.second is self.first else Base(
-            self.second.images.to(device), self.second.labels.to(device), self.second.classes)
-        return Pairs(first, second, self.index.to(device), self.phi, self.layout, self.swap, self.statistics.to(device))
+        return Pairs(self.first.to(device), self.second.to(device), self.index.to(device), self.phi, self.layout, self.swap, self.statistics.to(device))
 
 
 @cache

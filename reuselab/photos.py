@@ -47,8 +47,7 @@ class Photos:
 
     def to(self, device: torch.device | str) -> "Photos":
         """The same photographs with images, labels and indices on `device`."""
-        base = Base(self.base.images.to(device), self.base.labels.to(device), self.base.classes)
-        return replace(self, base=base, index=self.index.to(device), labels=self.labels.to(device))
+        return replace(self, base=self.base.to(device), index=self.index.to(device), labels=self.labels.to(device))
 
 
 def sample(train: Base, groups: Sequence[Sequence[int]], n: int, *, draw: Base | None = None, last: bool = False, seed: int = 0) -> Photos:

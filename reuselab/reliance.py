@@ -114,7 +114,7 @@ class Explained:
 def explain(some: list[Cell], pairs: Pairs) -> list[Explained]:
     """Every cell's Bob on the same `pairs`; those next to each other with the same Alice share her."""
     found, alice, known = [], None, None
-    with cells.one_thread():
+    with cells.repeatable():
         for cell in some:
             if cell.alices() != known:
                 alice, known = kept_alice(cell), cell.alices()

@@ -309,7 +309,7 @@ def work(function: Callable, *args: Any, limit: float | None = None) -> tuple[An
 
     limit: seconds until TimeoutError is raised in it, between two steps of Python. (A pool of processes has its own clock.)
     """
-    with _ONE, cells_.one_thread(), _deadline(limit) if limit else nullcontext():
+    with _ONE, cells_.repeatable(), _deadline(limit) if limit else nullcontext():
         start = time.perf_counter()
         result = function(*args)
         seconds = round(time.perf_counter() - start, 4)

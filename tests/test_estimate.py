@@ -50,7 +50,7 @@ def test_everything_is_as_it_was_after_a_rehearsal(monkeypatch):
 def test_a_training_cut_short_owes_what_the_whole_takes():
     small = cell.Cell.of(alice_pairs=2000, alice_epochs=40, alice_device="cpu")
     one = Rehearsal()
-    with cell.one_thread():
+    with cell.repeatable():
         cell.train_alice(small)
         start = time.process_time()
         cell.train_alice(small)

@@ -26,8 +26,8 @@ RESULTS = NOTEBOOKS.parent / "results"
 REFERENCE = ("summary", "claims", "provenance")
 STARTED = time.perf_counter()
 
-# Pages of photographs run on the first of these image sets that is here, if any is; else they show the run that is kept.
-PHOTOGRAPHS = {"dogs_and_cats": ("pet_species", "cifar10"), "open_images": ("openimages", "cifar10")}
+# Pages of photographs run on the first of these image sets that is here with as many classes, if any is; else they show the run that is kept.
+PHOTOGRAPHS = {"dogs_and_cats": (2, ("pet_species", "cifar10")), "open_images": (matrix.LEAST, ("openimages", "cifar10"))}
 AUTO, KEPT = "auto", claims.KEPT
 
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
@@ -90,6 +90,7 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
         RULES[key](key, value)
     if name in PHOTOGRAPHS:
         values["base"] = at_hand(name, values["base"])
+        values |= {key: min(values[key], most) for key, most in _most(values).items() if key not in given}
     check(values, name in PHOTOGRAPHS)
     changed = ", ".join(f"{key} = {shorten(value)}" for key, value in given.items())
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
@@ -97,16 +98,25 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def at_hand(name: str, base: str) -> str:
     """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here, else `KEPT`."""
-    return next(filter(bases.present, PHOTOGRAPHS[name]), KEPT) if base == AUTO else base
+    fewest, sets = PHOTOGRAPHS[name]
+    here = (one for one in sets if bases.present(one) and len(bases.load(one, "train").classes) >= fewest)
+    return next(here, KEPT) if base == AUTO else base
+
+
+def _most(values: Mapping[str, Any]) -> dict[str, int]:
+    """How many photographs the set `base` has for Alice and to judge on, in tasks of two of its classes, beside Bob's."""
+    if values["base"] == KEPT:
+        return {}
+    train, test = (2 * int(bases.load(values["base"], split).labels.bincount().min()) for split in ("train", "test"))
+    return {"alice_pairs": train - values["bob_pairs"], "test_pairs": test}
 
 
 def told(name: str, base: str) -> str:
     """On which photographs page `name` was computed, and how to have it computed on the best."""
-    best, place = PHOTOGRAPHS[name][0], bases.folder()
+    _, (best, *_, last) = PHOTOGRAPHS[name]
     if base == KEPT:
-        where, tables = kept(name)
-        return (f"No photographs were at hand when this page was made, so it shows the kept reference run {where}, with its provenance at the end; "
-                f"reuselab data fetch {PHOTOGRAPHS[name][-1]} gets some, and then it computes all of it anew.")
+        return (f"No photographs were at hand when this page was made, so it shows the kept reference run {kept(name)[0]}, with its provenance at the end; "
+                f"reuselab data fetch {last} gets some, and then it computes all of it anew.")
     wish = "" if base == best else f" They stand in for {_title(best)} until that is here whole (reuselab data fetch {'pets' if best == 'pet_species' else best})."
     return f"All that you see was computed with this page, on the photographs of {_title(base)}.{wish}"
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import baselines, bases, cell, claims, relu, shallow
+from reuselab import baselines, bases, cell, claims, matrix, relu, shallow
 from reuselab.check import Rule, choice, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
@@ -38,6 +39,8 @@ RULES: dict[str, Rule] = {
     **relu.RULES,
     **shallow.RULES,
     "base": choice(*bases.NAMES, AUTO, KEPT),
+    "classes": Rule("a list of names, none twice, or [] for the first ten", lambda value: isinstance(value, (list, tuple))
+                    and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)),
     "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
@@ -119,7 +122,8 @@ def _title(base: str) -> str:
 def check(values: Mapping[str, Any], photographs: bool = False) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
 
-    photographs: the page's tasks are of two classes each, so there must be enough of two. A kept run needs none.
+    photographs: the page's tasks are of two classes each, so there must be enough of two, or with a parameter `classes` of each of
+    them (see `matrix.chosen`). A kept run needs none.
     """
     relu.check(**values)
     shallow.check(**values)
@@ -133,11 +137,12 @@ def check(values: Mapping[str, Any], photographs: bool = False) -> None:
             axes[PLURALS[key]] = value
     if photographs and axes["base"] == KEPT:
         return
+    tasks = [{}]
     if photographs:
-        two = "|".join(bases.load(values["base"], "train").classes[:2])
-        axes |= {"layout": cell.ALONE, "alice_classes": two, "bob_classes": two}
+        names = matrix.chosen(values["base"], values["classes"]) if "classes" in values else bases.load(values["base"], "train").classes[:2]
+        tasks = [{"layout": cell.ALONE, "alice_classes": two, "bob_classes": two} for two in map("|".join, pairwise(names))]
     if axes:
-        ready(grid(**axes))
+        ready([one for task in tasks for one in grid(**axes | task)])
 
 
 def keep(table: pd.DataFrame, name: str) -> None:

@@ -93,8 +93,10 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
         for j in range(i):
             k = at[frozenset((names[i], names[j]))]
             half["gain"][i, j], half["near"][j, i] = values[k], now[k]
-    drawing = Figure(figsize=(8, 1.7 + 0.5 * size))
-    axes = drawing.add_subplot()
+    wide = 0.085 * max(map(len, names))  # inches
+    height = 0.46 * size + 0.7 * wide + 0.8
+    drawing = Figure(figsize=(8, height), layout="none")
+    axes = drawing.add_axes(((wide + 0.1) / 8, 0.35 / height, 1 - (1.6 * wide + 0.1) / 8, 0.46 * size / height))
     most = _most(rows)
     for kind, looks in (("gain", {"cmap": GAIN, "vmin": -most, "vmax": most}), ("near", {"cmap": NEAR, "vmin": 0, "vmax": 1})):
         picture = axes.imshow(half[kind], interpolation="none", aspect="auto", **looks)
@@ -110,7 +112,7 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("below the diagonal: Bob's gain, in points of accuracy; above it: nearness of the two tasks", fontsize=10)
-    drawing.suptitle(_title(rows, this, hers), fontsize=11, x=0.01, ha="left")
+    drawing.suptitle(_title(rows, this, hers), fontsize=11, x=0.01, y=1 - 0.08 / height, ha="left")
     return drawing
 
 

@@ -84,8 +84,9 @@ def near(rows: pd.DataFrame, kind: str = "wu-palmer") -> NDArray[np.float64]:
 
 def accuracies(rows: pd.DataFrame, method: str = ALICE) -> NDArray[np.float64]:
     """Bob's accuracy, [S, T, T] (seed, Alice's task, his), or for a rival [S, 1, T]."""
-    order = tasks(rows) if method == ALICE else [NOBODY]
-    return np.array([own.set_index("alice").loc[order, tasks(rows)].to_numpy() for _, own in rows[rows.method == method].groupby("seed")])
+    own, alices = rows[rows.method == method], tasks(rows) if method == ALICE else [NOBODY]
+    order = np.lexsort((own.alice.map({name: i for i, name in enumerate(alices)}), own.seed))
+    return own[tasks(rows)].to_numpy()[order].reshape(-1, len(alices), len(tasks(rows)))
 
 
 def gains(rows: pd.DataFrame, over: str = "random network") -> NDArray[np.float64]:
@@ -99,10 +100,10 @@ def apart(rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
 
 
 def tests(rows: pd.DataFrame, draws: int = 9999) -> pd.DataFrame:
-    """Whether gains (mean over seeds) rise with nearness: a row a test, with pairs, nearness, gains, permuted, correlation, least, most, p.
+    """Whether gains (mean over seeds) rise with nearness: a row a test, with pairs, nearness, values, permuted, correlation, least, most, p.
 
     Spearman's correlation, `least` and `most` of it over the seeds, and p against none or a fall (`semantics.class_mantel`). The first two
-    decide; the others say how far that depends on choices: gains `semantics.centred`, path for Wu and Palmer, tasks permuted one by one.
+    decide; the others say how far that depends on choices: gains and nearness `semantics.centred`, path for Wu and Palmer, tasks permuted one by one.
     """
     found, every = [], gains(rows)
     settings = [("wu-palmer", "as they are", "classes"), ("wu-palmer", "centred", "classes"), ("path", "as they are", "classes")]
@@ -110,12 +111,13 @@ def tests(rows: pd.DataFrame, draws: int = 9999) -> pd.DataFrame:
         for name, mask in apart(rows).items():
             if permuted == "tasks" and name != DECIDING[0]:
                 continue  # permuting tasks moves the mask
-            shape = (lambda values: semantics.centred(values, mask)) if form == "centred" else np.asarray
+            shape = (lambda values: semantics.centred(values, mask).round(9)) if form == "centred" else np.asarray
+            now = shape(near(rows, kind))
             test, extra = (semantics.class_mantel, {"classes": classes(rows), "mask": mask}) if permuted == "classes" else (stats.mantel, {})
-            r, p = test(near(rows, kind), shape(every.mean(0)), draws=draws, alternative="greater", **extra)
-            each = [spearmanr(near(rows, kind)[mask], shape(one)[mask]).statistic for one in every]
+            r, p = test(now, shape(every.mean(0)), draws=draws, alternative="greater", **extra)
+            each = [spearmanr(now[mask], shape(one)[mask]).statistic for one in every]
             found.append((name, kind, form, permuted, r, min(each), max(each), p))
-    return pd.DataFrame(found, columns=["pairs", "nearness", "gains", "permuted", "correlation", "least", "most", "p"])
+    return pd.DataFrame(found, columns=["pairs", "nearness", "values", "permuted", "correlation", "least", "most", "p"])
 
 
 def least_p(rows: pd.DataFrame, draws: int = 9999) -> float:
@@ -132,7 +134,7 @@ def verdict(tests: pd.DataFrame, seeds: int, least: float = 0.0) -> str:
     """
     if seeds < 3 or least >= LEVEL:
         return "undecided"
-    deciding = tests[(tests.nearness == "wu-palmer") & (tests.gains == "as they are") & (tests.permuted == "classes")]
+    deciding = tests[(tests.nearness == "wu-palmer") & (tests["values"] == "as they are") & (tests.permuted == "classes")]
     found = ((deciding.correlation > 0) & (deciding.p < LEVEL)).tolist()
     return "holds" if all(found) else "holds in part" if any(found) else "does not hold"
 
@@ -168,13 +170,12 @@ def task_order(rows: pd.DataFrame) -> NDArray[np.int32]:
 
 def class_order(rows: pd.DataFrame) -> list[str]:
     """The classes likewise: two are as near as tasks that differ in them alone."""
-    own, now = classes(rows), pd.DataFrame(near(rows), tasks(rows), tasks(rows))
-    name = {frozenset(task.split("|")): task for task in tasks(rows)}
-    far = np.zeros((len(own), len(own)))
-    for i, one in enumerate(own):
-        for j, other in enumerate(own):
-            others = [third for third in own if third not in (one, other)] if i != j else []
-            far[i, j] = 1 - np.mean([now.loc[name[frozenset((one, third))], name[frozenset((other, third))]] for third in others]) if others else 0
+    own, now = classes(rows), near(rows)
+    first, second = np.triu_indices(k := len(own), 1)
+    task = np.zeros((k, k), dtype=int)
+    task[first, second] = task[second, first] = range(len(now))
+    third = np.eye(k, dtype=bool)[:, None] | np.eye(k, dtype=bool)[None]  # [k, k, k]: True where the third class is one of the two
+    far = 1 - np.ma.array(now[task[:, None], task[None]], mask=third).mean(-1).filled(1)
     return [own[i] for i in _leaves(far)]
 
 

@@ -92,15 +92,28 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         RULES[key](key, value)
     if name in PHOTOGRAPHS:
-        values["base"] = at_hand(name, values["base"])
+        values["base"] = at_hand(name, values["base"], values)
     check(values, name in PHOTOGRAPHS)
     changed = ", ".join(f"{key} = {shorten(value)}" for key, value in given.items())
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
 
 
-def at_hand(name: str, base: str) -> str:
-    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here, else `KEPT`."""
-    return next(filter(bases.present, PHOTOGRAPHS[name]), KEPT) if base == AUTO else base
+def at_hand(name: str, base: str, values: Mapping[str, Any] | None = None) -> str:
+    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here, else `KEPT`.
+
+    values: the page's parameters; a set that they cannot be run on, as a few classes of Open Images, is passed over for one that serves.
+    """
+    def serves(found: str) -> bool:
+        try:
+            check({**(values or {}), "base": found}, True)
+        except (ValueError, FileNotFoundError):
+            return False
+        return True
+
+    if base != AUTO:
+        return base
+    here = [found for found in PHOTOGRAPHS[name] if bases.present(found)]
+    return next((found for found in here if not values or serves(found)), next(iter(here), KEPT))
 
 
 def told(name: str, base: str) -> str:

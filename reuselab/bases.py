@@ -60,6 +60,14 @@ class Base:
         share = torch.where(variance > 0, between / variance, 0)
         return means.mean(0).float(), variance.sqrt().float(), share.float()
 
+    @cached_property
+    def tone(self) -> tuple[float, float]:
+        """Mean and standard deviation of all pixels in grey levels, every class equally likely, and every image of a class."""
+        shares = torch.stack([self.images[self.labels == k].flatten().bincount(minlength=256).double() for k in range(len(self.classes))])
+        share, level = (shares / shares.sum(1, keepdim=True)).mean(0), torch.arange(256, dtype=torch.float64)
+        grey = share @ level
+        return grey.item(), (share @ level**2 - grey**2).sqrt().item()
+
     @cache
     def to(self, device: torch.device | str) -> "Base":
         """The same set on `device`, copied there once."""

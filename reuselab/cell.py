@@ -146,7 +146,7 @@ def draw(cell: Cell, split: str, n: int, seed: int, whose: str = "alice", last: 
     drawn = tuple(bases.load(name, split) for name in names)
     if cell.layout == ALONE:
         who = ("alice", "bob").index(whose)
-        return photos.sample(pairs.match(*train)[who], _groups(cell, whose), n, draw=pairs.match(*drawn)[who], last=last, seed=seed)
+        return photos.sample(train[who], _groups(cell, whose), n, draw=drawn[who], shape=pairs.common(*train), last=last, seed=seed)
     classes = len(train[0].classes)
     if classes != len(train[1].classes):
         raise ValueError(f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}")

@@ -23,8 +23,8 @@ INK = "#010101"
 ALICE, BOB, REFERENCE = "#0072B2", "#D55E00", "#808080"
 RETRAIN = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "reuselab", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.facecolor": "none", "axes.facecolor": "none", "figure.constrained_layout.use": True,
+    "svg.fonttype": "none", "svg.hashsalt": "reuselab", "font.size": 11, "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "axes.spines.top": False, "axes.spines.right": False, "figure.facecolor": "none", "axes.facecolor": "none", "figure.constrained_layout.use": True,
     "lines.linewidth": 2, "axes.titlesize": 11, "axes.titlelocation": "left",
     **{key: INK for key in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")},
 }

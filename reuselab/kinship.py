@@ -37,7 +37,7 @@ def run(base: str, seeds: int, retrains: Sequence[int], **recipe: Any) -> pd.Dat
     CIFAR-10's. retrains: fewer than all blocks; solved where above 0. recipe: more of the cells' parameters, for all.
     """
     found = []
-    for direction, kind, task, parameters in _settings(base):
+    for direction, kind, task, parameters in settings(base):
         shared = recipe | parameters | {"layout": ALONE, "seed": range(seeds)}
         entries = baselines.lineup(grid(**shared, probe=True, retrain=[k for k in retrains if k]), only=[ALICE, *RIVALS])
         entries += [(TRAINED, cell, cell) for cell in grid(**shared, retrain=list(retrains))]
@@ -49,8 +49,10 @@ def run(base: str, seeds: int, retrains: Sequence[int], **recipe: Any) -> pd.Dat
         "seed": rows.seed, "accuracy": rows.bob_accuracy.round(4)})
 
 
-def _settings(base: str) -> list[tuple[str, str, str, dict[str, str]]]:
-    """(direction, kind, task, the cell's parameters that say so)."""
+def settings(base: str) -> list[tuple[str, str, str, dict[str, str]]]:
+    """(direction, kind, task, the cell's parameters that say so). ValueError, in one line, for a `base` without dogs and cats."""
+    bases.groups(TASK, bases.load(base, "train").classes)
+
     def parameters(alice: str, bob: str) -> dict[str, str]:
         hers, his = _base(base, alice), _base(base, bob)
         return {"base": hers, "bob_base": his if his != hers else "", "alice_classes": alice, "bob_classes": bob}

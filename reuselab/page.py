@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import baselines, bases, cell, claims, relu, shallow
+from reuselab import baselines, bases, cell, claims, kinship, matrix, relu, shallow
 from reuselab.check import Rule, choice, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
@@ -26,8 +27,8 @@ RESULTS = NOTEBOOKS.parent / "results"
 REFERENCE = ("summary", "claims", "provenance")
 STARTED = time.perf_counter()
 
-# Pages of photographs run on the first of these image sets that is here with as many classes, if any is; else they show the run that is kept.
-PHOTOGRAPHS = {"dogs_and_cats": (2, ("pet_species", "cifar10")), "open_images": (matrix.LEAST, ("openimages", "cifar10"))}
+# Pages of photographs run on the first of these image sets that is here and serves, if any does; else they show the run that is kept.
+PHOTOGRAPHS = {"dogs_and_cats": ("pet_species", "cifar10"), "open_images": ("openimages", "cifar10")}
 AUTO, KEPT = "auto", claims.KEPT
 
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
@@ -38,6 +39,8 @@ RULES: dict[str, Rule] = {
     **relu.RULES,
     **shallow.RULES,
     "base": choice(*bases.NAMES, AUTO, KEPT),
+    "classes": Rule("a list of names, none twice, or [] for the first ten", lambda value: isinstance(value, (list, tuple))
+                    and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)),
     "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),
@@ -89,31 +92,38 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         RULES[key](key, value)
     if name in PHOTOGRAPHS:
-        values["base"] = at_hand(name, values["base"])
-        values |= {key: min(values[key], most) for key, most in _most(values).items() if key not in given}
+        values = _with_photographs(name, values, given)
     check(values, name in PHOTOGRAPHS)
     changed = ", ".join(f"{key} = {shorten(value)}" for key, value in given.items())
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
 
 
 def at_hand(name: str, base: str) -> str:
-    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here, else `KEPT`."""
-    fewest, sets = PHOTOGRAPHS[name]
-    here = (one for one in sets if bases.present(one) and len(bases.load(one, "train").classes) >= fewest)
-    return next(here, KEPT) if base == AUTO else base
+    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here and serves, else `KEPT`."""
+    return parameters(name, "quick", {})["base"] if base == AUTO else base
 
 
-def _most(values: Mapping[str, Any]) -> dict[str, int]:
-    """How many photographs the set `base` has for Alice and to judge on, in tasks of two of its classes, beside Bob's."""
-    if values["base"] == KEPT:
-        return {}
-    train, test = (2 * int(bases.load(values["base"], split).labels.bincount().min()) for split in ("train", "test"))
-    return {"alice_pairs": train - values["bob_pairs"], "test_pairs": test}
+def _with_photographs(name: str, values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with a `base` that is here, and with as many photographs as it has where not `given`."""
+    for base in PHOTOGRAPHS[name] if values["base"] == AUTO else [values["base"]]:
+        if base == KEPT or values["base"] == AUTO and not bases.present(base):
+            continue
+        train, test = (2 * int(bases.load(base, split).labels.bincount().min()) for split in ("train", "test"))
+        most = {"alice_pairs": train - values["bob_pairs"], "test_pairs": test}
+        found = values | {"base": base} | {key: min(values[key], size) for key, size in most.items() if key not in given}
+        try:
+            check(found, True)
+        except (ValueError, FileNotFoundError):
+            if values["base"] != AUTO:
+                raise
+        else:
+            return found
+    return values | {"base": KEPT}
 
 
 def told(name: str, base: str) -> str:
     """On which photographs page `name` was computed, and how to have it computed on the best."""
-    _, (best, *_, last) = PHOTOGRAPHS[name]
+    best, *_, last = PHOTOGRAPHS[name]
     if base == KEPT:
         return (f"No photographs were at hand when this page was made, so it shows the kept reference run {kept(name)[0]}, with its provenance at the end; "
                 f"reuselab data fetch {last} gets some, and then it computes all of it anew.")
@@ -129,7 +139,8 @@ def _title(base: str) -> str:
 def check(values: Mapping[str, Any], photographs: bool = False) -> None:
     """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
 
-    photographs: the page's tasks are of two classes each, so there must be enough of two. A kept run needs none.
+    photographs: the page shows single ones; its tasks are those of `kinship.settings`, or with a parameter `classes` of every two of
+    them (see `matrix.chosen`), and there must be enough of each. A kept run needs none.
     """
     relu.check(**values)
     shallow.check(**values)
@@ -143,11 +154,13 @@ def check(values: Mapping[str, Any], photographs: bool = False) -> None:
             axes[PLURALS[key]] = value
     if photographs and axes["base"] == KEPT:
         return
-    if photographs:
-        two = "|".join(bases.load(values["base"], "train").classes[:2])
-        axes |= {"layout": cell.ALONE, "alice_classes": two, "bob_classes": two}
+    tasks = [{}]
+    if "classes" in values:
+        tasks = [{"layout": cell.ALONE, "alice_classes": two, "bob_classes": two} for two in map("|".join, pairwise(matrix.chosen(values["base"], values["classes"])))]
+    elif photographs:
+        tasks = [setting | {"layout": cell.ALONE} for *_, setting in kinship.settings(values["base"])]
     if axes:
-        ready(grid(**axes))
+        ready([one for task in tasks for one in grid(**axes | task)])
 
 
 def keep(table: pd.DataFrame, name: str) -> None:

@@ -145,11 +145,16 @@ class Pairs:
 
 @cache
 def match(first: Base, second: Base) -> tuple[Base, Base]:
-    """Both image sets in one shape: the larger height and width, colour if either has it."""
-    channels = max(first.images.shape[1], second.images.shape[1])
-    size = tuple(max(sides) for sides in zip(first.images.shape[2:], second.images.shape[2:]))
-    resized = first.resized(channels, size)
-    return resized, resized if second is first else second.resized(channels, size)
+    """Both image sets in one shape (see `common`)."""
+    shape = common(first, second)
+    resized = first.resized(*shape)
+    return resized, resized if second is first else second.resized(*shape)
+
+
+def common(first: Base, second: Base) -> tuple[int, tuple[int, int]]:
+    """The channels and the size that two image sets share: the larger height and width, colour if either has it."""
+    channels, *size = (max(sides) for sides in zip(first.images.shape[1:], second.images.shape[1:]))
+    return channels, tuple(size)
 
 
 def sample(train: tuple[Base, Base], n: int, labels: ArrayLike, *, draw: tuple[Base, Base] | None = None,

@@ -13,15 +13,15 @@ from reuselab.check import integer
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """Indices of images with a label each; `photos[i]` is a batch on the device where the images lie.
+    """Single images with a label each; `photos[i]` is a batch on the device where they lie.
 
-    base: one split of an image set. index: int64 [n]. labels: int64 [n], the group of classes that each image is of.
-    grey, contrast: mean and standard deviation over all pixels of the training split, under its classes' uniform law.
+    images: uint8 [n, C, H, W]. labels: int64 [n], the group of classes that each is of. index: int64 [n], which of the set each is.
+    grey, contrast: `Base.tone` of the training split.
     """
 
-    base: Base
-    index: Tensor
+    images: Tensor
     labels: Tensor
+    index: Tensor
     grey: float
     contrast: float
     halves_along = None
@@ -34,41 +34,44 @@ class Photos:
     bob = alice
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.images)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
-        return tuple(self.base.images.shape[1:])
+        return tuple(self.images.shape[1:])
 
     def __getitem__(self, batch: Tensor | slice) -> Tensor:
         """Images as a network sees them, float32 [B, *shape]: less the mean grey, over the contrast."""
-        return (self.base.images[self.index[batch]].float() - self.grey) / self.contrast
+        return (self.images[batch].float() - self.grey) / self.contrast
 
     def to(self, device: torch.device | str) -> "Photos":
-        """The same photographs with images, labels and indices on `device`."""
-        return replace(self, base=self.base.to(device), index=self.index.to(device), labels=self.labels.to(device))
+        """The same photographs with images and labels on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
-def sample(train: Base, groups: Sequence[Sequence[int]], n: int, *, draw: Base | None = None, last: bool = False, seed: int = 0) -> Photos:
+def sample(train: Base, groups: Sequence[Sequence[int]], n: int, *, draw: Base | None = None, shape: tuple[int, tuple[int, int]] | None = None,
+           last: bool = False, seed: int = 0) -> Photos:
     """`n` photographs, equally many of each group of classes and of each class in it (to within one), none twice.
 
     train: the training split, whose grey and contrast count. draw: the split to draw from (default `train`). groups: class indices.
+    shape: channels and size that the photographs are brought to (default: their own, see `Base.resized`).
     seed: puts the photographs of each class in an order; they are taken from its beginning or, with `last`, from its end, so that
     Alice's and Bob's are different ones. Raises ValueError, in one line, where a class has too few.
     """
     integer(1, 100_000_000)("n", n)
     base = draw or train
-    index = []
+    parts = []
     for own, count in zip(groups, _shares(n, len(groups))):
         for k, few in zip(own, _shares(count, len(own))):
             order = _order(base, k, seed)
             if few > len(order):
                 raise ValueError(f"{few:,} photographs of {base.classes[k]} are asked for, but there are {len(order):,}")
-            index.append(order[len(order) - few:] if last else order[:few])
+            parts.append(order[len(order) - few:] if last else order[:few])
+    index = torch.cat(parts)
     labels = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(_shares(n, len(groups))))
-    mean, std, _ = train.moments
-    return Photos(base, torch.cat(index), labels, mean.mean().item(), (std.square().mean() + mean.var(correction=0)).sqrt().item())
+    shown = Base(base.images[index], labels, base.classes)
+    return Photos((shown.resized(*shape) if shape else shown).images, labels, index, *train.tone)
 
 
 def _shares(n: int, parts: int) -> list[int]:

@@ -101,8 +101,8 @@ def test_nearness_orders_the_kinds_and_is_1_for_the_same_task():
 @pytest.fixture
 def photographs(monkeypatch):
     """CIFAR-10's classes with made pictures, and pets of two kinds."""
-    ten = bases.Base(**vars(made([40] * 10, channels=3)) | {"classes": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")})
-    two = bases.Base(**vars(made([40, 40], size=(12, 12), channels=3)) | {"classes": ("cat", "dog")})
+    ten = bases.Base(**vars(made([200] * 10, channels=3)) | {"classes": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")})
+    two = bases.Base(**vars(made([200, 150], size=(12, 12), channels=3)) | {"classes": ("cat", "dog")})
     monkeypatch.setattr(bases, "load", lambda name, split: {"cifar10": ten, "pet_species": two}[name])
 
 
@@ -116,11 +116,18 @@ def test_every_task_is_run_both_ways_and_sides_may_have_other_photographs(base, 
     assert set(zip(table.kind, table.task)) == set(TASKS)
 
 
-def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(monkeypatch):
+def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(photographs, monkeypatch):
     monkeypatch.setattr(bases, "present", lambda name: name in here)
     for here, base in ({"pet_species", "cifar10"}, "pet_species"), ({"cifar10"}, "cifar10"), (set(), page.KEPT):
-        assert page.at_hand("dogs_and_cats", page.AUTO) == base
-        assert page.at_hand("dogs_and_cats", "cifar10") == "cifar10"
+        assert page.at_hand("dogs_and_cats", page.AUTO) == page.parameters("dogs_and_cats", "quick", {})["base"] == base
+    assert page.at_hand("dogs_and_cats", "cifar10") == "cifar10"
+
+
+def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photographs):
+    values = page.parameters("dogs_and_cats", "quick", {"base": "pet_species"})
+    assert values["alice_pairs"] == 2 * 150 - values["bob_pairs"] and values["test_pairs"] == 300
+    with pytest.raises(ValueError, match="photographs of cat are asked for, but there are 150"):
+        page.parameters("dogs_and_cats", "quick", {"base": "pet_species", "alice_pairs": 1000})
 
 
 def test_too_many_photographs_are_refused_before_any_work(photographs):

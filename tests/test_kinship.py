@@ -126,7 +126,7 @@ def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(photographs, 
 def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photographs):
     values = page.parameters("dogs_and_cats", "quick", {"base": "pet_species"})
     assert values["alice_pairs"] == 2 * 150 - values["bob_pairs"] and values["test_pairs"] == 300
-    with pytest.raises(ValueError, match="photographs of cat are asked for, but there are 150"):
+    with pytest.raises(ValueError, match="photographs of dog are asked for, but there are 150"):
         page.parameters("dogs_and_cats", "quick", {"base": "pet_species", "alice_pairs": 1000})
 
 

@@ -58,7 +58,8 @@ def _svg(drawing: Figure, label: str) -> str:
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         svg = out.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg"):], flags=re.S)
-    svg = re.sub(r' id="[^"]*_\d+"', "", svg).replace(INK, "currentColor")
+    svg = re.sub(r' id="[^"]*_\d+"| transform="rotate\(-0 [^"]*"', "", svg).replace(INK, "currentColor")
+    svg = re.sub(r">\s+<", "><", svg.replace("<g/>", ""))  # a third of a figure with many numbers
     width = drawing.get_figwidth()
     attributes = (f"role='img' aria-label='{html.escape(label, quote=True)}' "
                   f"style='min-width: {3.6 * width:g}rem; max-width: {6.5 * width:g}rem'")

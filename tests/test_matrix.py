@@ -54,7 +54,7 @@ def test_the_verdict_is_what_was_put_in(truth, expected):
     rows = made_rows(**truth)
     tests = matrix.tests(rows, draws=999)
     assert matrix.verdict(tests, 3, matrix.least_p(rows, draws=999)) == expected
-    assert tests.pairs[:2].tolist() == list(matrix.DECIDING)
+    assert tests[tests.decides == "yes"].pairs.tolist() == list(matrix.DECIDING)
     assert (tests.least <= tests.most).all()
     assert tests[tests.permuted == "tasks"].pairs.tolist() == ["all pairs"]
 
@@ -78,18 +78,19 @@ def test_centring_leaves_no_row_or_column_to_take_for_meaning():
     assert np.allclose(before.correlation, after.correlation) and (before.correlation > 0.3).all()
 
 
-def test_the_rule_at_its_borders():
-    def tests(*found):
-        return pd.DataFrame([(name, "wu-palmer", "as they are", "classes", *pair) for name, pair in zip(matrix.DECIDING, found)],
-                            columns=["pairs", "nearness", "values", "permuted", "correlation", "p"])
-    sure = (0.1, 0.0099)
-    assert matrix.verdict(tests(sure, sure), 3) == "holds"
-    assert matrix.verdict(tests(sure, (0.1, 0.01)), 3) == matrix.verdict(tests((0.1, 0.01), sure), 3) == "holds in part"
-    assert matrix.verdict(tests((0.1, 0.01), (0.9, 0.5)), 3) == matrix.verdict(tests((0, 0.001), (-0.1, 0.001)), 3) == "does not hold"
-    assert matrix.verdict(tests(sure, sure), 2) == matrix.verdict(tests(sure, sure), 3, 0.01) == "undecided"
-    others = pd.DataFrame([("all pairs", "path", "as they are", "classes", 0.9, 0.0), ("all pairs", "wu-palmer", "as they are", "tasks", 0.9, 0.0)],
-                          columns=tests().columns)
-    assert matrix.verdict(pd.concat([tests((0, 1), (0, 1)), others]), 3) == "does not hold", "the others decide nothing"
+@pytest.mark.parametrize("correlation, p, found", [(0.1, 0.0099, "rises"), (0.1, 0.01, "no rise shown"), (0.0, 0.001, "no rise shown"), (-0.1, 0.001, "no rise shown")])
+def test_a_rise_is_a_correlation_above_0_with_p_below_1_percent(monkeypatch, correlation, p, found):
+    monkeypatch.setattr(semantics, "class_mantel", lambda *_, **__: (correlation, p))
+    tests = matrix.tests(made_rows(seeds=1), draws=9)
+    assert (tests[tests.permuted == "classes"].found == found).all()
+
+
+def test_the_rule_counts_the_deciding_tests_alone():
+    def verdict(*found, seeds=3, least=0.0):
+        return matrix.verdict(pd.DataFrame({"decides": ["yes", "yes", "no"], "found": [{1: "rises", 0: "no rise shown"}[one] for one in found]}), seeds, least)
+    assert verdict(1, 1, 0) == "holds" and verdict(0, 0, 1) == "does not hold"
+    assert verdict(1, 0, 0) == verdict(0, 1, 1) == "holds in part"
+    assert verdict(1, 1, 1, seeds=2) == verdict(1, 1, 1, least=0.01) == verdict(0, 0, 0, seeds=1) == "undecided"
 
 
 def test_the_least_p_counts_classes_that_change_places_unseen():

@@ -17,7 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pandas.io.formats.style import Styler
 
-from reuselab import baselines, bases, cell, claims, kinship, matrix, relu, shallow
+from reuselab import baselines, bases, cell, claims, kinship, matrix, relu, shallow, train
 from reuselab.check import Rule, choice, integer, known, number, several, shorten, text
 from reuselab.study import grid, machine, ready
 
@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     "base": choice(*bases.NAMES, AUTO, KEPT),
     "classes": Rule("a list of names, none twice, or [] for the first ten", lambda value: isinstance(value, (list, tuple))
                     and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)),
+    "alice_recipe": choice(*train.RECIPES),
     "attribute": integer(1, 1_000_000),
     "seeds": integer(1, 1000),
     "draws": integer(1000, 10_000_000),

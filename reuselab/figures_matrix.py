@@ -26,8 +26,7 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
         axes.plot((now + jitter)[mask], gain[mask], ".", color=shade, ms=3, alpha=0.4, mec="none", rasterized=True)
         some = bins[bins.share == share]
         axes.errorbar(some.near, some["mean"], [some["mean"] - some.low, some.high - some["mean"]], color=shade, marker="o", ms=6, capsize=0)
-        side = {"xytext": (0, 26), "ha": "right"} if share else {"xytext": (0, -30), "ha": "left"}
-        axes.annotate(name, some[["near", "mean"]].iloc[-1 if share else 0], textcoords="offset points", color=shade, weight="bold", **side)
+        axes.text(0.01, 0.99 - 0.08 * (not share), name, transform=axes.transAxes, color=shade, weight="bold", va="top")
     mean, low, high = matrix.ends(rows)["same"]
     axes.errorbar([1], [mean], [[mean - low], [high - mean]], color=INK, marker="D", ms=6)
     axes.annotate("Alice's\nown task", (1, mean), xytext=(9, 0), textcoords="offset points", va="center")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from reuselab import book, claims, page
+from reuselab import baselines, book, claims, matrix, page
 
 PAGES = book.BUILD / "pages" / "smoke"
 
@@ -122,3 +122,49 @@ def test_an_executed_page_is_reused_only_while_nothing_changed(built, monkeypatc
     monkeypatch.undo()
     monkeypatch.setattr(book.bases, "digest", lambda base: "other images")
     assert book.key("pairs", values) != key
+
+
+# The pages of photographs: on CIFAR-10 where it is at hand, else on their kept runs.
+
+def computed(name):
+    if page.at_hand(name, page.AUTO) == page.KEPT:
+        pytest.skip("no photographs in REUSELAB_DATA: the page shows its kept run")
+    return table(f"{name}_summary")
+
+
+def expected(name, *keys):
+    return pd.read_csv(book.ROOT / "results" / "smoke" / f"{name}.csv").set_index(list(keys))
+
+
+def test_dogs_and_cats_meets_its_expectations(built):
+    keys = ["direction", "kind", "method", "retrain"]
+    wanted, found = expected("dogs_and_cats", *keys), computed("dogs_and_cats").groupby(keys).accuracy.mean()
+    assert found.index.sort_values().equals(wanted.index.sort_values())
+    difference = (found - wanted.accuracy).abs()
+    assert (difference <= wanted.tolerance).all(), difference
+
+
+def test_open_images_meets_its_expectations(built):
+    rows = computed("open_images")
+    found = pd.Series({method: matrix.accuracies(rows, method).mean() for method in (baselines.ALICE, *matrix.RIVALS)}
+                      | {"her own task": rows[rows.method == baselines.ALICE].alice_accuracy.mean()})
+    wanted = expected("open_images", "method")
+    assert set(found.index) == set(wanted.index)
+    difference = (found - wanted.accuracy).abs()
+    assert (difference <= wanted.tolerance).all(), difference
+
+
+@pytest.mark.parametrize("name", page.PHOTOGRAPHS)
+def test_without_photographs_a_page_shows_its_kept_run_and_says_so(name, data_folder, tmp_path):
+    values = page.parameters(name, "smoke", {})
+    assert values["base"] == page.KEPT
+    out = tmp_path / "out"
+    done = book.execute(name, values, out)
+    shown = "".join(output["data"].get("application/papermill.record/text/plain", "") for cell in nbformat.read(done, 4).cells
+                    for output in cell.get("outputs", []) if "data" in output)
+    assert "No photographs were at hand" in shown and "reuselab data fetch cifar10" in shown
+    where, kept = page.kept(name)
+    found = pd.read_csv(out / f"{name}_claims.csv").iloc[0]
+    assert found.preset == f"{page.KEPT}: {where}" and found.images == "cifar10"
+    assert (found.verdict, found.effect) == tuple(kept["claims"].loc[0, ["verdict", "effect"]]), "what is kept is told as it was found"
+    pd.testing.assert_frame_equal(pd.read_csv(out / f"{name}_summary.csv"), kept["summary"])

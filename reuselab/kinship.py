@@ -86,6 +86,12 @@ def by_kind(rows: pd.DataFrame, over: str = "random network") -> dict[tuple[str,
     return {key: "{:+.3f} [{:+.3f}, {:+.3f}]".format(*stats.interval(values)) for key, values in some.groupby(["direction", "kind"], sort=False)}
 
 
+def rise(rows: pd.DataFrame, direction: str, low: str = "vehicles", high: str = "other animals") -> tuple[float, float, float]:
+    """How much Bob's lead over the random network is larger for the kind `high` than for `low`, with its 95 % interval over seeds."""
+    some = leads(rows).query("direction == @direction and over == 'random network'").groupby(["seed", "kind"]).lead.mean().unstack()
+    return stats.interval(some[high] - some[low])
+
+
 def nearness(kind: str = "wu-palmer") -> dict[str, float]:
     """How near each task is in meaning to TASK (`semantics.similarity`)."""
     return {task: semantics.similarity(MEANING, TASK, task, kind) for tasks in KINDS.values() for task in tasks}
@@ -145,10 +151,11 @@ def best(rows: pd.DataFrame) -> pd.DataFrame:
     return found[found.kind != CONTROL].assign(near=lambda table: table.task.map(nearness()))
 
 
-def tells(rows: pd.DataFrame, draws: int = 9999) -> dict[str, tuple[float, float]]:
-    """Per direction, Spearman's correlation of k* and nearness over the tasks, and its p against a fall, the tasks permuted; NaN if all k* are one."""
+def tells(rows: pd.DataFrame, without: Sequence[str] = (), draws: int = 9999) -> dict[str, tuple[float, float]]:
+    """Per direction, Spearman's correlation of k* and nearness over the tasks but those of the kinds `without`, and its p against a fall,
+    the tasks permuted; NaN if all k* are one."""
     found = {}
-    for direction, table in best(rows).groupby("direction", sort=False):
+    for direction, table in best(rows).query("kind not in @without").groupby("direction", sort=False):
         if table.k.nunique() == 1:
             found[direction] = np.nan, np.nan
             continue

@@ -112,17 +112,18 @@ def effective(rows: pd.DataFrame, direction: str, over: str) -> tuple[float, flo
 def parts(rows: pd.DataFrame) -> pd.DataFrame:
     """The parts of claim A6, a row each: direction, part, effect (in words, with intervals) and verdict; the rules were fixed before the run.
 
-    Rises with nearness: `trend` in its own verdict. Effective: `effective` above zero, over a random network and over scratch.
+    Rises with nearness: `trend` in its own verdict; the effect is from the farthest kind to the nearest. Effective: `effective` above zero,
+    over a random network and over scratch.
     Fewer than three seeds leave every part undecided.
     """
     found = []
     for direction in DIRECTIONS:
         rise = trend(rows, direction)
-        found.append((direction, "rises with nearness", "from far to near {:+.3f} [{:+.3f}, {:+.3f}]".format(*rise.rise) + f", p = {rise.p:.1g}", rise.verdict))
+        found.append((direction, "rises with nearness", "{:+.3f} [{:+.3f}, {:+.3f}], p = ".format(*rise.rise) + f"{rise.p:.1g}", rise.verdict))
     for over in ("random network", "scratch"):
         lead = effective(rows, "one Alice", over)
         verdict = "holds" if lead[1] > 0 else "does not hold" if lead[2] < 0 else "undecided"
-        found.append(("one Alice", f"related: better than {over}", "at least {:+.3f} [{:+.3f}, {:+.3f}]".format(*lead), verdict))
+        found.append(("one Alice", f"effective, over {over}", "{:+.3f} [{:+.3f}, {:+.3f}]".format(*lead), verdict))
     table = pd.DataFrame(found, columns=["direction", "part", "effect", "verdict"])
     return table if rows.seed.nunique() >= 3 else table.assign(verdict="undecided")
 

@@ -53,7 +53,7 @@ def test_no_lead_anywhere_does_not_hold():
 
 def test_a_lead_over_the_random_network_alone_holds_in_part():
     parts = kinship.parts(rows(RISING, scratch=0.2)).set_index("part")
-    assert parts.verdict["related: better than scratch"] == "does not hold"
+    assert parts.verdict["effective, over scratch"] == "does not hold"
     assert kinship.verdict(parts) == "holds in part"
 
 

@@ -22,6 +22,8 @@ from reuselab.check import known, shorten
 
 TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100", "pets": "OxfordIIITPet"}
 NAMES = ("digits", "turned", *TORCHVISION, "pet_species", "openimages")
+GROWING = ("pets", "pet_species", "openimages")  # may be here in part, and in another part tomorrow
+SAME = {"pet_species": "pets", "turned": "digits"}  # the same images under other names
 PET_BREEDS = 37
 DIGITS_TEST = 500
 SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
@@ -239,3 +241,12 @@ def digest(name: str) -> str:
         sha.update(base.images.numpy().tobytes())
         sha.update(base.labels.numpy().tobytes())
     return sha.hexdigest()
+
+
+@cache
+def grown(name: str) -> str:
+    """What of a set that may grow is here, as its `digest`; "" for any other set, and where nothing is."""
+    try:
+        return digest(name) if name in GROWING else ""
+    except FileNotFoundError:
+        return ""

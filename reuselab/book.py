@@ -63,15 +63,10 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
 
 def key(name: str, values: Mapping[str, Any]) -> str:
     """What an executed page depends on, as one digest: its source, its parameters, its reference runs, the module, the images, the versions."""
-    used = {base for given in ("base", "bob_base", "bob_bases") for base in _list(values.get(given)) if base not in ("", None, page.KEPT)}
     parts = [(page.NOTEBOOKS / f"{name}.md").read_text(), json.dumps(values, sort_keys=True), page.source_digest(),
              (ROOT / "requirements.lock").read_text(),
-             *(path.read_text() for path in sorted(page.RESULTS.glob(f"*/*/{name}_*.csv"))), *(bases.digest(base) for base in sorted(used))]
+             *(path.read_text() for path in sorted(page.RESULTS.glob(f"*/*/{name}_*.csv"))), *(bases.digest(base) for base in page.used(name, values))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
 
 
 def page_notebook(name: str, preset: str) -> Path:

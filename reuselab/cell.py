@@ -155,11 +155,14 @@ def draw(cell: Cell, split: str, n: int, seed: int, whose: str = "alice", last: 
 
 def enough(cell: Cell) -> None:
     """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
-    hers = draw(cell, "train", cell.alice.pairs, 0, _taught(cell))
     his = draw(cell, "train", cell.bob.pairs, 0, "bob", last=True)
-    for whose in ("alice", "bob"):
-        draw(cell, "test", cell.test_pairs, 0, whose)
-    if (_taught(cell) == "bob" or cell.bob_base in ("", cell.base)) and torch.isin(hers.index, his.index).any():
+    draw(cell, "test", cell.test_pairs, 0, "bob")
+    if cell.alice_task == IMAGENET:
+        return
+    hers = draw(cell, "train", cell.alice.pairs, 0, _taught(cell))
+    draw(cell, "test", cell.test_pairs, 0, _taught(cell))
+    sets = {bases.SAME.get(name, name) for name in (cell.base, cell.bob_base or cell.base)}
+    if (_taught(cell) == "bob" or len(sets) == 1) and torch.isin(hers.index, his.index).any():
         raise ValueError(f"{cell.alice.pairs:,} photographs for Alice leave fewer than {cell.bob.pairs:,} for Bob of the classes that both tasks have")
 
 
@@ -230,11 +233,11 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
     (computed with one thread). Pass `alice` to spare her training; None trains her.
     """
     with repeatable():
-        alice = alice or train_alice(cell)
+        alice = (alice or train_alice(cell)).to(trainer.device(cell.bob.device))
         bob = train_bob(cell, alice)
         seeds, whose = _seeds(cell), _taught(cell)
         test, answers = _bobs(cell, "test", cell.test_pairs)
-        hers = draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose) if cell.layout == ALONE else test
+        hers = draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose) if cell.layout == ALONE and cell.alice_task != IMAGENET else test
         labels = pairs.joint(len(_groups(cell, "bob")), cell.rho)
         row = cell.flat() | {
             "alice_accuracy": float("nan") if cell.alice_task == IMAGENET else trainer.accuracy(alice, hers, getattr(hers, whose)),

@@ -22,6 +22,7 @@ NOBODY = "nobody"  # in place of Alice's task where there is no Alice
 MOST, LEAST = 10, 4  # classes: taken where none are named, and needed for tasks that share none
 KEYS = ["method", "seed", "alice", "alice_accuracy"]
 LEVEL, AS_IS = 0.01, "as they are"
+WIDTH = 0.1  # of a bin of nearness
 DECIDING = ("all pairs", "pairs that share no class")
 
 
@@ -104,7 +105,7 @@ def tests(rows: pd.DataFrame, draws: int = 9999) -> pd.DataFrame:
 
     Columns: decides; pairs; nearness; values, as they are or both `semantics.centred`; permuted, classes (`semantics.class_mantel`) or tasks;
     correlation, Spearman's; least and most of it over the seeds; p against none or a fall; found, "rises" where the correlation is above 0
-    with p < 0.01. Those that do not decide say how far the answer depends on choices.
+    with p < 0.01, "no test" where nearness or gains are all the same. Those that do not decide say how far the answer depends on choices.
     """
     found, every = [], gains(rows)
     settings = [(kind, form, "classes", name) for kind, form in (("wu-palmer", AS_IS), ("wu-palmer", "centred"), ("path", AS_IS)) for name in DECIDING]
@@ -112,10 +113,13 @@ def tests(rows: pd.DataFrame, draws: int = 9999) -> pd.DataFrame:
         mask = apart(rows)[name]
         now, mean, *each = ((semantics.centred(values, mask) if form == "centred" else values).round(9) for values in (near(rows, kind), every.mean(0), *every))
         test, extra = (semantics.class_mantel, {"classes": classes(rows), "mask": mask}) if permuted == "classes" else (stats.mantel, {})
-        r, p = test(now, mean, draws=draws, alternative="greater", **extra)
-        seeds = [spearmanr(now[mask], one[mask]).statistic for one in each]
+        if min(np.ptp(now[mask]), np.ptp(mean[mask])) == 0:
+            r, p, seeds = np.nan, np.nan, [np.nan]
+        else:
+            r, p = test(now, mean, draws=draws, alternative="greater", **extra)
+            seeds = [spearmanr(now[mask], one[mask]).statistic for one in each]
         found.append(("yes" if len(found) < len(DECIDING) else "no", name, kind, form, permuted, r, min(seeds), max(seeds), p,
-                      "rises" if r > 0 and p < LEVEL else "no rise shown"))
+                      "no test" if np.isnan(p) else "rises" if r > 0 and p < LEVEL else "no rise shown"))
     return pd.DataFrame(found, columns=["decides", "pairs", "nearness", "values", "permuted", "correlation", "least", "most", "p", "found"])
 
 
@@ -129,18 +133,19 @@ def verdict(tests: pd.DataFrame, seeds: int, least: float = 0.0) -> str:
     """Claim A7's; the rule was fixed before the run.
 
     holds: the correlation is above 0 with p < 0.01 over all pairs and over pairs that share no class; holds in part: over one of
-    the two; does not hold: over neither; undecided: fewer than three seeds, or classes so few that `least_p` is no less than 0.01.
+    the two; does not hold: over neither; undecided: fewer than three seeds, no test, or classes so few that `least_p` is no less than 0.01.
     """
-    if seeds < 3 or least >= LEVEL:
+    deciding = tests[tests.decides == "yes"].found
+    if seeds < 3 or least >= LEVEL or "no test" in set(deciding):
         return "undecided"
-    found = (tests[tests.decides == "yes"].found == "rises").tolist()
+    found = (deciding == "rises").tolist()
     return "holds" if all(found) else "holds in part" if any(found) else "does not hold"
 
 
-def by_nearness(rows: pd.DataFrame, width: float = 0.1) -> pd.DataFrame:
+def by_nearness(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean gain in bins of nearness, [t-interval over seeds]: columns share (a class or not), near (mean in the bin), mean, low, high, n (pairs)."""
     found, now, every = [], near(rows), gains(rows)
-    bins, disjoint = np.floor(now / width + 1e-9), semantics.disjoint(tasks(rows))
+    bins, disjoint = np.floor(now / WIDTH + 1e-9), semantics.disjoint(tasks(rows))
     for share in (False, True):
         mask = ~disjoint & ~np.eye(len(now), dtype=bool) if share else disjoint
         for one in np.unique(bins[mask]):
@@ -151,10 +156,10 @@ def by_nearness(rows: pd.DataFrame, width: float = 0.1) -> pd.DataFrame:
 
 def ends(rows: pd.DataFrame, share: float = 0.2) -> dict[str, tuple[float, float, float]]:
     """Mean gain and its 95 % interval over seeds: over the farthest and the nearest `share` of the pairs that share no class (ties
-    counted in), the difference of the two, and Bobs with Alice's own task."""
+    counted in; NaN if these are the same pairs), the difference of the two, and Bobs with Alice's own task."""
     now, every, mask = near(rows), gains(rows), semantics.disjoint(tasks(rows))
     low, high = np.quantile(now[mask], [share, 1 - share])
-    far, close = (every[:, mask & some].mean(1) for some in (now <= low, now >= high))
+    far, close = (every[:, mask & some].mean(1) if low < high else np.full(len(every), np.nan) for some in (now <= low, now >= high))
     same = np.diagonal(every, axis1=1, axis2=2).mean(1)
     return {name: stats.interval(values) for name, values in {"far": far, "near": close, "rise": close - far, "same": same}.items()}
 

@@ -99,9 +99,13 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     return values | {"preset": preset + (f" with {changed}" if changed else "")}
 
 
-def at_hand(name: str, base: str) -> str:
-    """`base`, or for `AUTO` what page `name` takes: the first of its image sets that is here and serves, else `KEPT`."""
-    return parameters(name, "quick", {})["base"] if base == AUTO else base
+def at_hand(name: str, **values: Any) -> tuple[Any, ...]:
+    """`values`, the parameters base, alice_pairs, bob_pairs and test_pairs of page `name`; where base is `AUTO` those that it takes.
+
+    That is the first of its image sets that is here and serves, with as many photographs as it has; else the run that is kept.
+    """
+    found = _with_photographs(name, defaults(name) | values, {}) if values["base"] == AUTO else values
+    return tuple(found[key] for key in values)
 
 
 def _with_photographs(name: str, values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,32 +113,56 @@ def _with_photographs(name: str, values: dict[str, Any], given: Mapping[str, Any
     for base in PHOTOGRAPHS[name] if values["base"] == AUTO else [values["base"]]:
         if base == KEPT or values["base"] == AUTO and not bases.present(base):
             continue
-        train, test = (2 * int(bases.load(base, split).labels.bincount().min()) for split in ("train", "test"))
-        most = {"alice_pairs": train - values["bob_pairs"], "test_pairs": test}
-        found = values | {"base": base} | {key: min(values[key], size) for key, size in most.items() if key not in given}
         try:
+            found = values | {"base": base} | {key: min(values[key], most) for key, most in _most(base, values).items() if key not in given}
             check(found, True)
         except (ValueError, FileNotFoundError):
             if values["base"] != AUTO:
                 raise
         else:
             return found
+    if not references(name):
+        raise FileNotFoundError(f"page {name} has no photographs to run on, and no run of it is kept; {_fetch(PHOTOGRAPHS[name][-1])} gets some")
     return values | {"base": KEPT}
+
+
+def _most(base: str, values: Mapping[str, Any]) -> dict[str, int]:
+    """How many photographs there are for Alice beside Bob's, and to judge on, in a task of two of the page's classes."""
+    own = bases.load(base, "train").classes
+    names = matrix.chosen(base, values["classes"]) if "classes" in values else sum(bases.groups(kinship.TASK, own), ())
+    train, test = (2 * int(bases.load(base, split).labels.bincount(minlength=len(own))[[own.index(name) for name in names]].min()) for split in ("train", "test"))
+    if min(train - values["bob_pairs"], test) < 10:
+        raise ValueError(f"base {base} has too few photographs of some of {', '.join(names)}: {train // 2:,} of one to train on, {test // 2:,} to judge on")
+    return {"alice_pairs": train - values["bob_pairs"], "test_pairs": test}
+
+
+def used(name: str, values: Mapping[str, Any]) -> list[str]:
+    """The image sets that page `name` is computed from with these parameters."""
+    found = [base for key in ("base", "bob_base", "bob_bases") for base in (values[key] if isinstance(values.get(key), list) else [values.get(key)])
+             if base not in (None, "", KEPT)]
+    return list(dict.fromkeys(found + [one for base in found if name == "dogs_and_cats" for one in kinship.sets(base)]))
 
 
 def told(name: str, base: str) -> str:
     """On which photographs page `name` was computed, and how to have it computed on the best."""
     best, *_, last = PHOTOGRAPHS[name]
     if base == KEPT:
-        return (f"No photographs were at hand when this page was made, so it shows the kept reference run {kept(name)[0]}, with its provenance at the end; "
-                f"reuselab data fetch {last} gets some, and then it computes all of it anew.")
-    wish = "" if base == best else f" They stand in for {_title(best)} until that is here whole (reuselab data fetch {'pets' if best == 'pet_species' else best})."
-    return f"All that you see was computed with this page, on the photographs of {_title(base)}.{wish}"
+        return (f"What you see is the kept reference run {kept(name)[0]}, with its provenance below, and no computation of today: "
+                f"for that the page needs photographs, and {_fetch(last)} gets some.")
+    sets = used(name, {"base": base})
+    mixed = f"; classes that {_title(base)} has not got are those of {_title(sets[-1])}, so that near and far are also another set" if len(sets) > 1 else ""
+    wish = "" if base == best else f" They stand in for {_title(best)} until that is here ({_fetch(best)})."
+    return f"What you see up to the kept run was computed with this page, on the photographs of {_title(base)}{mixed}.{wish}"
+
+
+def _fetch(base: str) -> str:
+    """The command that gets an image set."""
+    return "reuselab data fetch " + {"pet_species": "pets", "openimages": "openimages --classes 'Dog,Cat,...'"}.get(base, base)
 
 
 def _title(base: str) -> str:
     from reuselab.data import SETS  # three seconds of torchvision that other pages don't spend
-    return SETS["pets" if base == "pet_species" else base].title if base in {"pet_species", *SETS} else f"image set {base}"
+    return SETS[bases.SAME.get(base, base)].title if bases.SAME.get(base, base) in SETS else f"image set {base}"
 
 
 def check(values: Mapping[str, Any], photographs: bool = False) -> None:
@@ -159,6 +187,7 @@ def check(values: Mapping[str, Any], photographs: bool = False) -> None:
     if "classes" in values:
         tasks = [{"layout": cell.ALONE, "alice_classes": two, "bob_classes": two} for two in map("|".join, pairwise(matrix.chosen(values["base"], values["classes"])))]
     elif photographs:
+        kinship.cuts(values["network"], values["retrains"])
         tasks = [setting | {"layout": cell.ALONE} for *_, setting in kinship.settings(values["base"])]
     if axes:
         ready([one for task in tasks for one in grid(**axes | task)])

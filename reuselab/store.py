@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` 
     from reuselab.cell import Cell
 
 NAME = "studies.sqlite"
-EXPERIMENT = ("attribution", "bases", "cell", "check", "models", "pairs", "photos", "train", "zoo")
+EXPERIMENT = ("attribution", "bases", "cell", "check", "download", "models", "openimages", "pairs", "photos", "train", "zoo")
 FORMAT = 1
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;
@@ -62,8 +62,9 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 
 def digest(cell: "Cell") -> str:
-    """SHA-256 of the cell's canonical JSON: its name in the database."""
-    return sha256(canonical(cell.flat()).encode())
+    """SHA-256 of the cell's canonical JSON, and of the photographs of sets that grow: its name in the database."""
+    from reuselab import bases
+    return sha256((canonical(cell.flat()) + "".join(map(bases.grown, (cell.base, cell.bob_base)))).encode())
 
 
 def sha256(data: bytes) -> str:

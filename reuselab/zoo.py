@@ -74,13 +74,17 @@ def pretrained(name: str) -> nn.Module:
     kinds = torchvision.models.get_model_weights(name)
     if not len(kinds):
         raise ValueError(f"torchvision has no ImageNet weights for {name}")
-    weights = kinds.DEFAULT
-    _fetch(weights)
-    return torchvision.models.get_model(name, weights=weights)
+    tensors = _fetch(kinds.DEFAULT)
+    net = torchvision.models.get_model(name)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError:
+        raise ValueError(f"torchvision's ImageNet weights for {name} are of another form than the network") from None
+    return net
 
 
-def _fetch(weights: torchvision.models.WeightsEnum) -> None:
-    """See that the published file of `weights`, and nothing but tensors in it, lies in torch hub's folder."""
+def _fetch(weights: torchvision.models.WeightsEnum) -> dict[str, torch.Tensor]:
+    """The tensors of `weights`, their published file checked and in torch hub's folder."""
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(weights.url).path).name)
     published = torch.hub.HASH_REGEX.search(file.name)  # the start of its SHA-256 ends the name
     try:
@@ -89,7 +93,7 @@ def _fetch(weights: torchvision.models.WeightsEnum) -> None:
                 if not hashlib.file_digest(bytes_, "sha256").hexdigest().startswith(published[1]):
                     raise Failed(f"{file} is not the file of {weights.url}, its checksum differs: remove it to have it fetched again")
         with redirect_stdout(sys.stderr):
-            weights.get_state_dict(check_hash=True, weights_only=True, progress=sys.stderr.isatty())
+            return weights.get_state_dict(check_hash=True, weights_only=True, progress=sys.stderr.isatty())
     except (OSError, HTTPException, RuntimeError, UnpicklingError) as error:
         raise Failed(f"{weights.url} cannot be had ({_line(error)}): connect to it, or put the file into {file.parent}") from None
 

@@ -37,7 +37,7 @@ def real(name: str, split: str = "train") -> bases.Base:
 def data_folder(tmp_path, monkeypatch):
     """An empty folder of image sets in place of REUSELAB_DATA, with nothing remembered before or after."""
     monkeypatch.setenv("REUSELAB_DATA", str(tmp_path))
-    remembered = bases.load, bases.digest
+    remembered = bases.load, bases.digest, bases.grown
     for function in remembered:
         function.cache_clear()
     yield tmp_path

@@ -29,7 +29,7 @@ def worked(monkeypatch):
 
 
 def test_the_source_is_every_module_that_a_row_is_computed_by():
-    code = "import sys, reuselab.cell, reuselab.zoo; print(*sorted(m.split('.')[1] for m in sys.modules if m.startswith('reuselab.')))"
+    code = "import sys, reuselab.cell, reuselab.zoo, reuselab.openimages; print(*sorted(m.split('.')[1] for m in sys.modules if m.startswith('reuselab.')))"
     assert tuple(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()) == EXPERIMENT
 
 

@@ -38,7 +38,7 @@ CLAIMS = {
                 "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between"),
     "A6": Claim(A, "dogs_and_cats", "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
                 "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to the same classes, for one Alice and for one Bob; "
-                "on related tasks that lead, and the one over scratch, above zero"),
+                "on other animals and the same classes that lead, and the one over scratch, above zero"),
     "A7": Claim(A, "open_images", "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are semantically related to hers.",
                 "over all pairs of tasks, and over those that share no class, his gain over a random network rises with Wu and Palmer's similarity "
                 "(Spearman above 0, Mantel's test permuting classes, p < 0.01)"),

@@ -1,6 +1,5 @@
 """The drawings of the page on dogs and cats, in the style and palette of `figures`; all but the first draw the rows of `kinship.run`."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,11 +13,11 @@ KINDS = dict(zip((*kinship.KINDS, kinship.CONTROL), (RETRAIN[4], RETRAIN[3], RET
 
 
 @drawn
-def photographs(base: Base, columns: int = 10) -> Figure:
+def photographs(base: Base) -> Figure:
     """The first photographs of each class of `base`, a row each."""
     order, start = base.by_class
     shown = [name for name in base.classes if name in "|".join(task for tasks in kinship.KINDS.values() for task in tasks).split("|")]
-    drawing = Figure(figsize=(8, 0.72 * len(shown)))
+    columns, drawing = 10, Figure(figsize=(8, 0.72 * len(shown)))
     panels = drawing.subplots(len(shown), columns, squeeze=False)
     for line, name in zip(panels, shown):
         first = start[base.classes.index(name)]
@@ -30,10 +29,10 @@ def photographs(base: Base, columns: int = 10) -> Figure:
 
 
 @drawn
-def leads_by_task(rows: pd.DataFrame, over: str = "random network") -> Figure:
-    """Bob's lead for each task, from the nearest in meaning to the farthest, a panel for each direction; mean over cuts, 95 % intervals over seeds."""
+def leads_by_task(rows: pd.DataFrame) -> Figure:
+    """Bob's lead over the random network for each task, from the nearest in meaning to the farthest, a panel for each direction; mean over cuts, 95 % intervals over seeds."""
     leads = kinship.leads(rows)
-    leads = leads[leads.over == over]
+    leads = leads[leads.over == "random network"]
     tasks = [(kind, task) for kind in reversed(kinship.KINDS) for task in kinship.KINDS[kind]] + [(kinship.CONTROL, kinship.TASK)]
     drawing = Figure(figsize=(8, 0.9 + 0.36 * len(tasks)))
     panels = drawing.subplots(1, 2, sharex=True, sharey=True)
@@ -53,14 +52,14 @@ def leads_by_task(rows: pd.DataFrame, over: str = "random network") -> Figure:
     for label, (kind, _) in zip(panels[0].get_yticklabels(), tasks):
         label.set_color(KINDS[kind])
     panels[0].set_ylim(len(tasks) - 0.5, -0.5)
-    drawing.supxlabel(f"accuracy, Bob with Alice less {over}", fontsize=11)
+    drawing.supxlabel("accuracy, Bob with Alice less random network", fontsize=11)
     return drawing
 
 
 @drawn
-def accuracy_by_kind(rows: pd.DataFrame, direction: str = "one Alice") -> Figure:
-    """Bob's accuracy against the cut, a panel for each kind of task, a line for each method; means over its tasks, 95 % intervals over seeds."""
-    some = rows[(rows.direction == direction) & (rows.method != kinship.TRAINED)]
+def accuracy_by_kind(rows: pd.DataFrame) -> Figure:
+    """One Alice: Bob's accuracy against the cut, a panel for each kind of task, a line for each method; means over its tasks, 95 % intervals over seeds."""
+    some = rows[(rows.direction == "one Alice") & (rows.method != kinship.TRAINED)]
     kinds = [*reversed(kinship.KINDS), kinship.CONTROL]
     drawing = Figure(figsize=(8, 3.6))
     panels = drawing.subplots(1, len(kinds), sharex=True, sharey=True)

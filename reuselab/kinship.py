@@ -143,11 +143,11 @@ def parts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(parts: pd.DataFrame) -> str:
-    """Claim A6's, over its `parts`: theirs where they agree; in part where some part holds, at least in part; else undecided where one is."""
+    """Claim A6's, over its `parts`: theirs where they agree; in part where some part holds, at least in part; else it does not hold."""
     found = set(parts.verdict)
     if len(found) == 1:
         return found.pop()
-    return "holds in part" if found & {"holds", "holds in part"} else "undecided"
+    return "holds in part" if found & {"holds", "holds in part"} else "does not hold"
 
 
 # The best number of retrained blocks, A4's question.

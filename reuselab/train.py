@@ -16,8 +16,10 @@ from torch.optim.swa_utils import update_bn
 from reuselab.check import boolean, choice, integer, number
 from reuselab.models import Network
 from reuselab.pairs import Pairs
+from reuselab.photos import Photos
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+Images = Pairs | Photos
 FEATURE_BYTES = 2**28
 PENALTIES = np.logspace(-1, 7, 9)
 
@@ -82,10 +84,10 @@ def device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def train(net: Network, images: Pairs, labels: Tensor, recipe: Recipe, seed: int) -> list[float]:
+def train(net: Network, images: Images, labels: Tensor, recipe: Recipe, seed: int) -> list[float]:
     """Train the blocks of `net` that are not frozen, in place, and return the mean loss of each epoch.
 
-    images: n pairs; labels: int64 [n]. The order of the batches and the augmentation come from `seed` alone, on every device.
+    images: n pairs or single images; labels: int64 [n]. The order of the batches and the augmentation come from `seed` alone, on every device.
     Frozen blocks give the same output in every epoch, so it is computed once where it fits in memory; not of augmented
     images, which differ. Images, labels, weights and the loss stay on the device, and are waited for once an epoch.
     Convolutions run channels_last, as their weights lie.
@@ -152,8 +154,8 @@ def _optimizer(net: Network, recipe: Recipe, steps: int):
 
 
 @torch.no_grad()
-def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
-    """(inputs, network above them): the frozen blocks' output for all pairs, unless it outgrows `FEATURE_BYTES`.
+def lift(net: Network, images: Images) -> tuple[Images | Tensor, nn.Module]:
+    """(inputs, network above them): the frozen blocks' output for all images, unless it outgrows `FEATURE_BYTES`.
 
     With nothing frozen, the joined images.
     """
@@ -166,26 +168,26 @@ def lift(net: Network, images: Pairs) -> tuple[Pairs | Tensor, nn.Module]:
     return _outputs(frozen, images), top
 
 
-def _batches(images: Pairs) -> Iterator[Tensor]:
+def _batches(images: Images) -> Iterator[Tensor]:
     return (images[i:i + 1024] for i in range(0, len(images), 1024))
 
 
-def _outputs(net: nn.Module, images: Pairs) -> Tensor:
-    """What `net` gives for all pairs, batch by batch."""
+def _outputs(net: nn.Module, images: Images) -> Tensor:
+    """What `net` gives for all images, batch by batch."""
     return torch.cat([net(batch) for batch in _batches(images)])
 
 
 @torch.no_grad()
-def calibrate(net: Network, images: Pairs) -> None:
+def calibrate(net: Network, images: Images) -> None:
     """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay."""
     update_bn(_batches(images), net)
 
 
 @torch.no_grad()
-def solve(lower: Network, images: Pairs, labels: Tensor, classes: int) -> Network:
+def solve(lower: Network, images: Images, labels: Tensor, classes: int) -> Network:
     """`lower`, frozen, under a linear head solved to the end: no step size, no stopping, the same for any features.
 
-    The features of the n pairs are standardised, and ridge regression on labels of -1 and 1 takes the penalty, out of
+    The features of the n images are standardised, and ridge regression on labels of -1 and 1 takes the penalty, out of
     `PENALTIES`, with the least leave-one-out error. An empty `lower` leaves the raw pixels. labels: int64 [n].
     """
     where = next((w.device for w in lower.parameters()), torch.device("cpu"))
@@ -203,13 +205,13 @@ def solve(lower: Network, images: Pairs, labels: Tensor, classes: int) -> Networ
 
 
 @torch.no_grad()
-def predict(net: Network, images: Pairs) -> Tensor:
+def predict(net: Network, images: Images) -> Tensor:
     """Logits, float32 [n, classes], on the device where the network lies."""
     where = next(net.parameters()).device
     net.to(memory_format=torch.channels_last).eval()
     return _outputs(net, images.to(where))
 
 
-def accuracy(net: Network, images: Pairs, labels: Tensor) -> float:
-    """Share of pairs whose most likely class is the label."""
+def accuracy(net: Network, images: Images, labels: Tensor) -> float:
+    """Share of images whose most likely class is the label."""
     return (predict(net, images).argmax(1).cpu() == labels.cpu()).double().mean().item()

@@ -23,6 +23,7 @@ def rows(lead, scratch=-0.05, best=None, seeds=5, noise=0.01):
                 found += [(direction, kind, task, method, k, seed, 0.6 + level[method] + noise * rng.standard_normal())
                           for method in (ALICE, *RIVALS) for k in (1, 2, 3)]
                 found += [(direction, kind, task, TRAINED, k, seed, 0.6 - 0.1 * abs(k - (best or (lambda kind: 2))(kind))) for k in range(4)]
+                found.append((direction, kind, task, TRAINED, 5, seed, 0.6 + scratch))
     return pd.DataFrame(found, columns=["direction", "kind", "task", "method", "retrain", "seed", "accuracy"])
 
 
@@ -67,10 +68,19 @@ def test_the_control_has_no_say_in_the_trend():
     assert kinship.trend(wild, "one Alice") == kinship.trend(table, "one Alice")
 
 
-def test_effective_is_the_weakest_of_the_related_kinds():
+def test_effective_is_told_of_each_related_kind_with_wider_intervals():
     table = rows(RISING)
     by_hand = kinship.leads(table).query("direction == 'one Alice' and over == 'scratch' and kind == 'other animals'").groupby("seed").lead.mean()
-    assert kinship.effective(table, "one Alice", "scratch") == pytest.approx(stats.interval(by_hand, 1 - 0.05 / 2))
+    found = kinship.effective(table, "scratch")
+    assert set(found) == set(kinship.RELATED) and found["other animals"] == pytest.approx(stats.interval(by_hand, 1 - 0.05 / 2))
+
+
+def test_one_related_kind_that_loses_is_not_hidden_by_one_that_may_not():
+    loses = {**dict.fromkeys(KINDS, 0.0), "other animals": -0.1, CONTROL: 0.0}
+    table = rows(loses.get)
+    wide = (table.kind == "same classes") & (table.method == ALICE)
+    table.loc[wide, "accuracy"] += 0.3 * (table.seed[wide] - 2)
+    assert kinship.parts(table).set_index("part").verdict["effective, over random network"] == "does not hold"
 
 
 def test_the_best_number_of_blocks_and_whether_it_tells_nearness():
@@ -86,8 +96,14 @@ def test_the_best_number_of_blocks_and_whether_it_tells_nearness():
 
 def test_scratch_counts_as_training_all_blocks():
     curves = kinship.curves(rows(RISING, noise=0.0))
-    assert list(curves) == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(curves[4], 0.55)
+    assert list(curves) == [0, 1, 2, 3, 5]
+    np.testing.assert_allclose(curves[5], 0.55)
+
+
+@pytest.mark.parametrize("retrains", [[0], [1, 5], [6]])
+def test_cuts_that_leave_nothing_of_alice_or_solve_nothing_are_refused(retrains):
+    with pytest.raises(ValueError, match="retrains must be numbers from 0 to 4, at least one above 0: cnn has 5 blocks"):
+        kinship.cuts("cnn", retrains)
 
 
 def test_nearness_orders_the_kinds_and_is_1_for_the_same_task():
@@ -111,7 +127,9 @@ def test_every_task_is_run_both_ways_and_sides_may_have_other_photographs(base, 
     monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
     monkeypatch.setattr(kinship, "study", lambda cells: study(cells, workers=1))
     table = kinship.run(base, 1, [0, 2], network="cnn", alice_pairs=20, alice_epochs=1, bob_pairs=10, bob_epochs=1, test_pairs=20)
-    assert len(table) == len(DIRECTIONS) * len(TASKS) * (4 + 2)
+    assert len(table) == len(DIRECTIONS) * len(TASKS) * (4 + 3)
+    assert sorted(kinship.curves(table)) == [0, 2, 5]
+    assert kinship.sets(base) == list(dict.fromkeys([base, 'cifar10']))
     assert set(table.method) == {ALICE, *RIVALS, TRAINED} and table.accuracy.between(0, 1).all()
     assert set(zip(table.kind, table.task)) == set(TASKS)
 
@@ -119,8 +137,10 @@ def test_every_task_is_run_both_ways_and_sides_may_have_other_photographs(base, 
 def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(photographs, monkeypatch):
     monkeypatch.setattr(bases, "present", lambda name: name in here)
     for here, base in ({"pet_species", "cifar10"}, "pet_species"), ({"cifar10"}, "cifar10"), (set(), page.KEPT):
-        assert page.at_hand("dogs_and_cats", page.AUTO) == page.parameters("dogs_and_cats", "quick", {})["base"] == base
-    assert page.at_hand("dogs_and_cats", "cifar10") == "cifar10"
+        found = page.parameters("dogs_and_cats", "quick", {})
+        sizes = {key: page.defaults("dogs_and_cats")[key] for key in ("alice_pairs", "bob_pairs", "test_pairs")}
+        assert page.at_hand("dogs_and_cats", base=page.AUTO, **sizes) == (base, *(found[key] for key in sizes)) and found["base"] == base
+    assert page.at_hand("dogs_and_cats", base="cifar10", **sizes) == ("cifar10", *sizes.values())
 
 
 def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photographs):
@@ -132,5 +152,5 @@ def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photogr
 
 def test_too_many_photographs_are_refused_before_any_work(photographs):
     with pytest.raises(ValueError, match="photographs"):
-        page.check(dict(base="cifar10", alice_pairs=100_000, bob_pairs=10, test_pairs=20, seeds=1), photographs=True)
+        page.check(dict(base="cifar10", network="cnn", retrains=[0, 1], alice_pairs=100_000, bob_pairs=10, test_pairs=20, seeds=1), photographs=True)
     page.check(dict(base=page.KEPT, alice_pairs=100_000), photographs=True)

@@ -190,11 +190,11 @@ def test_too_few_photographs_of_any_class_are_refused_before_the_run(photographs
 
 
 def test_a_few_classes_of_open_images_are_passed_over_where_others_serve(data_folder, monkeypatch):
-    """Three classes of four pictures are at hand: not taken unasked where another set serves, and refused where none does."""
+    """Three classes of four pictures are at hand: not taken unasked, and refused where they are asked for."""
     lay(data_folder / "openimages", made_files())
-    for given in ({}, {"base": "openimages"}):
-        with pytest.raises(ValueError, match="^classes must name at least 4"):
-            page.parameters("open_images", "quick", given)
+    assert page.parameters("open_images", "quick", {})["base"] == page.KEPT
+    with pytest.raises(ValueError, match="^classes must name at least 4"):
+        page.parameters("open_images", "quick", {"base": "openimages"})
     monkeypatch.setattr(bases, "present", lambda name: True)
     load = bases.load
     monkeypatch.setattr(bases, "load", lambda name, split: made([2000] * 10, (4, 4), 3) if name == "cifar10" else load(name, split))
@@ -210,3 +210,11 @@ def test_classes_of_open_images_are_a_matrix_too(data_folder, monkeypatch):
     rows = matrix.run("openimages", [], 1, network="mlp", alice_pairs=12, alice_epochs=1, bob_pairs=10, retrain=1, test_pairs=20)
     assert matrix.tasks(rows) == ["Dog|Cat", "Dog|Bird", "Cat|Bird"] and matrix.gains(rows).shape == (1, 3, 3)
     assert matrix.near(rows)[1, 2] == pytest.approx((1 + 6 / 8) / 2)
+
+
+@pytest.mark.parametrize("classes", [("automobile", "truck", "cat", "dog"), ("automobile", "truck", "cat", "dog", "bird")])
+def test_where_nearness_is_constant_there_is_no_test(classes):
+    """As centred nearness is for few classes, over the pairs that share none."""
+    tests = matrix.tests(made_rows(classes), draws=99)
+    assert "no test" in set(tests.found) and (tests.found == "no test").tolist() == tests.p.isna().tolist()
+    assert matrix.verdict(tests.assign(found=["rises", "no test", *tests.found[2:]]), 3) == "undecided"

@@ -38,6 +38,7 @@ soak: .venv/done
 # Kept in results/$(AS) with its provenance; the page shows it from then on, apart from its own run.
 reference: .venv/done
 	$(BIN)/reuselab run $(PAGE) $(WITH) -o _build/reference/$(AS)
+	@! grep -q ,kept _build/reference/$(AS)/$(PAGE)_claims.csv || { echo "the page showed a kept run: there is none to keep"; exit 2; }
 	mkdir -p results/$(AS)
 	cd _build/reference/$(AS) && cp $(foreach part,summary claims provenance,$(PAGE)_$(part).csv) $(CURDIR)/results/$(AS)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import made
 
-from reuselab import baselines, bases, cell, models, photos, study
+from reuselab import baselines, bases, cell, models, photos, store, study
 from reuselab.cell import Cell
 
 SMALL = dict(layout="alone", alice_pairs=60, alice_epochs=1, bob_pairs=20, bob_epochs=1, test_pairs=40, alice_device="cpu", bob_device="cpu")
@@ -123,3 +123,23 @@ def test_imagenet_weights_are_refused_before_any_work_where_they_cannot_serve(tm
         study.study([one], home=tmp_path)
     with pytest.raises(ValueError, match="need colour images"):
         study.study([replace(one, network="resnet18_original")], home=tmp_path)
+
+
+def test_the_same_images_under_another_name_are_not_other_photographs():
+    """The turned digits are the digits."""
+    one = Cell.of(**SMALL | dict(alice_pairs=250), base="digits", bob_base="turned", alice_classes="2|3", bob_classes="2|3")
+    with pytest.raises(ValueError, match="250 photographs for Alice leave fewer than 20 for Bob"):
+        study.ready([one])
+    study.ready([replace(one, alice_task="none", alice=replace(one.alice, pairs=60))])
+
+
+def test_imagenets_alice_needs_no_photographs_of_her_own():
+    one = Cell.of(**SMALL | dict(alice_pairs=100_000), alice_classes="2|3", bob_classes="2|3", alice_task="imagenet")
+    assert cell.enough(one) is None
+
+
+def test_rows_of_a_set_that_has_grown_are_other_rows(monkeypatch):
+    grows, stays = (Cell.of(**SMALL, base=base) for base in ("openimages", "digits"))
+    before = [store.digest(one) for one in (grows, stays)]
+    monkeypatch.setattr(bases, "grown", lambda name: "more" if name in bases.GROWING else "")
+    assert [store.digest(one) == was for one, was in zip((grows, stays), before)] == [False, True]

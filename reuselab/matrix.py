@@ -58,8 +58,10 @@ def run(base: str, classes: Sequence[str], seeds: int, **recipe: Any) -> pd.Data
     found = study([rival for *_, rival in entries])
     found["method"] = [method for method, *_ in entries]
     found.loc[found.method != ALICE, ["alice_classes", "alice_accuracy"]] = NOBODY, 0.0
-    table = found.pivot(index=["method", "seed", "alice_classes", "alice_accuracy"], columns="bob_classes", values="bob_accuracy")
-    table = table.rename_axis(index=KEYS, columns=None)[tasks].reset_index()
+    rows = ["method", "seed", "alice_classes"]
+    table = found.pivot(index=rows, columns="bob_classes", values="bob_accuracy")[tasks].rename_axis(columns=None)
+    table.insert(0, "alice_accuracy", found.groupby(rows).alice_accuracy.first())
+    table = table.rename_axis(index=KEYS[:3]).reset_index()
     for kind in KINDS:
         near = semantics.similarities(base, tasks, kind).rename_axis("alice").reset_index()
         table = pd.concat([table, near.assign(method=kind, seed=0, alice_accuracy=0.0)], ignore_index=True)

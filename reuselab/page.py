@@ -30,6 +30,7 @@ STARTED = time.perf_counter()
 # Pages of photographs run on the first of these image sets that is here and serves, if any does; else they show the run that is kept.
 PHOTOGRAPHS = {"dogs_and_cats": ("pet_species", "cifar10"), "open_images": ("openimages", "cifar10")}
 AUTO, KEPT = "auto", claims.KEPT
+_BASE = choice(*bases.NAMES, AUTO, KEPT)
 
 # A page's parameters are a cell's, one value or, in the plural, several; those of the ReLU networks and of the shallow models; and these.
 PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
@@ -38,7 +39,6 @@ RULES: dict[str, Rule] = {
     **{plural: several(cell.RULES[name]) for plural, name in PLURALS.items()},
     **relu.RULES,
     **shallow.RULES,
-    "base": choice(*bases.NAMES, AUTO, KEPT),
     "classes": Rule("a list of names, none twice, or [] for the first ten", lambda value: isinstance(value, (list, tuple))
                     and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)),
     "alice_recipe": choice(*train.RECIPES),
@@ -91,7 +91,7 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     presets = yaml.safe_load((NOTEBOOKS / "presets.yml").read_text())
     values = own | presets[name].get(preset, {}) | given
     for key, value in values.items():
-        RULES[key](key, value)
+        (_BASE if key == "base" and name in PHOTOGRAPHS else RULES[key])(key, value)
     if name in PHOTOGRAPHS:
         values = _with_photographs(name, values, given)
     check(values, name in PHOTOGRAPHS)

@@ -81,7 +81,7 @@ def test_alice_learns_the_task_she_is_told_and_no_other():
 
 def test_shuffled_labels_are_hers_in_another_order_for_other_images():
     data = cell.draw(small(), "train", 400, 5)
-    dealt = cell._labels(small(alice_task="shuffled"), data)
+    dealt = cell._shuffled(small(alice_task="shuffled"), data.alice)
     assert torch.equal(dealt.sort().values, data.alice.sort().values)
     assert abs((dealt == data.alice).double().mean() - 0.1) < 4.5 * (0.09 / 400) ** 0.5
 

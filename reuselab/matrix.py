@@ -23,7 +23,7 @@ MOST, LEAST = 10, 4  # classes: taken where none are named, and needed for tasks
 KEYS = ["method", "seed", "alice", "alice_accuracy"]
 LEVEL, AS_IS = 0.01, "as they are"
 WIDTH = 0.1  # of a bin of nearness
-DECIDING = ("all pairs", "pairs that share no class")
+DECIDING = ("all", "no class shared")
 
 
 def chosen(base: str, classes: Sequence[str]) -> list[str]:

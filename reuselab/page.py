@@ -157,7 +157,7 @@ def told(name: str, base: str) -> str:
 
 def _fetch(base: str) -> str:
     """The command that gets an image set."""
-    return "reuselab data fetch " + {"pet_species": "pets", "openimages": "openimages --classes 'Dog,Cat,...'"}.get(base, base)
+    return f"reuselab data fetch {bases.SAME.get(base, base)}"
 
 
 def _title(base: str) -> str:

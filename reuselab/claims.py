@@ -68,12 +68,18 @@ def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none"
 
 
 def scoreboard(folder: Path) -> pd.DataFrame:
-    """Every claim with what the executed pages in `folder` found, one row a claim; "not run" where no page did."""
+    """Every claim with what the executed pages in `folder` found, one row a claim; "not run" where no page did.
+
+    What a page took from a run that is kept says so after its effect.
+    """
     files = sorted(folder.glob("*_claims.csv"))
     found = pd.concat([pd.read_csv(path) for path in files]).set_index("claim") if files else pd.DataFrame()
     told = pd.DataFrame([{"claim": key, "who": claim.source, "what": claim.text, "test": claim.rule, "page": claim.page}
                          for key, claim in CLAIMS.items()])
-    return told.join(found, on="claim").fillna({"verdict": "not run"}).fillna("")
+    board = told.join(found, on="claim").fillna({"verdict": "not run"}).fillna("")
+    for i in board.index[board.preset.str.startswith(KEPT)] if "preset" in board else ():
+        board.loc[i, "effect"] += f" ({board.preset[i]})"
+    return board
 
 
 def changed(board: pd.DataFrame, preset: str) -> list[str]:

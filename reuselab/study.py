@@ -70,9 +70,9 @@ def ready(cells: Sequence[Cell]) -> None:
         train.device(name)
     for name in {base for cell in cells for base in (cell.base, cell.bob_base) if base}:
         bases.load(name, "train")
-    for cell in {replace(cell.alices(), bob_classes=cell.bob_classes, bob=cell.bob, seed=0) for cell in cells if cell.layout == cells_.ALONE}:
+    for cell in dict.fromkeys(replace(cell.alices(), bob_classes=cell.bob_classes, bob=cell.bob, seed=0) for cell in cells if cell.layout == cells_.ALONE):
         cells_.enough(cell)
-    for cell in {replace(cell.alices(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET}:
+    for cell in dict.fromkeys(replace(cell.alices(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET):
         cells_.train_alice(cell)  # fetches her weights, once
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from reuselab import kinship, stats
 from reuselab.bases import Base
-from reuselab.figures import ALICE, INK, REFERENCE, RETRAIN, drawn, name_lines
+from reuselab.figures import ALICE, INK, REFERENCE, RETRAIN, band, drawn, name_lines
 from reuselab.figures_zero import FLAT, METHODS
 
 KINDS = dict(zip((*kinship.KINDS, kinship.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
@@ -124,10 +124,11 @@ def _words(task: str) -> str:
 
 
 def _line(axes: Axes, group: pd.DataFrame, method: str) -> None:
-    table = stats.summary(group.groupby(["retrain", "seed"], as_index=False).accuracy.mean(), "retrain", "accuracy")
-    axes.plot(table.index, table["mean"], color=METHODS[method], ls=FLAT.get(method, "-"), marker="" if method in FLAT else "o", ms=4)
-    if method not in FLAT:
-        axes.fill_between(table.index, table.low, table.high, color=METHODS[method], alpha=0.2, lw=0)
+    of_seeds = group.groupby(["retrain", "seed"], as_index=False).accuracy.mean()
+    if method in FLAT:
+        axes.plot(of_seeds.groupby("retrain").accuracy.mean(), color=METHODS[method], ls=FLAT[method])
+    else:
+        band(axes, of_seeds, METHODS[method], "accuracy", "retrain")
 
 
 def _cut_axes(axes: Axes, cuts: pd.Series) -> None:

@@ -7,8 +7,8 @@ The aim is 93 % or more in at most 20 epochs on one GPU. Not measured yet: no GP
 import argparse
 import time
 
-from reuselab import cell, train
-from reuselab.study import machine
+from reuselab.experiment import cell, train
+from reuselab.runs.study import machine
 
 
 def main():
@@ -19,13 +19,21 @@ def main():
     given = parser.parse_args()
     here = {"precision": "float32"} if train.device().type == "cpu" else {}
     recipe = train.CIFAR | {"pairs": given.images, "epochs": given.epochs} | here
-    one = cell.Cell.of(base="cifar10", layout=cell.ALONE, network="resnet18", seed=given.seed, **{f"alice_{name}": value for name, value in recipe.items()})
+    one = cell.Cell.of(
+        base="cifar10",
+        layout=cell.ALONE,
+        network="resnet18",
+        seed=given.seed,
+        **{f"alice_{name}": value for name, value in recipe.items()},
+    )
     test = cell.draw(one, "test", 10_000, given.seed)
     start = time.perf_counter()
     alice = cell.train_alice(one)
     seconds = time.perf_counter() - start
-    print(f"accuracy {train.accuracy(alice, test, test.alice):.4f} on {len(test):,} images, after {given.epochs} epochs of {given.images:,} in {recipe['precision']}, "
-          f"{seconds:.1f} seconds, seed {given.seed}, on {machine()['device']}")
+    print(
+        f"accuracy {train.accuracy(alice, test, test.alice):.4f} on {len(test):,} images, after {given.epochs} epochs of {given.images:,} in {recipe['precision']}, "
+        f"{seconds:.1f} seconds, seed {given.seed}, on {machine()['device']}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from reuselab import fate
+from reuselab.theory import linear as fate
 
 GAMMAS, THETAS = np.arange(1, 21) / 10, np.pi / 2 * np.arange(1, 21) / 20
 SIGMA, STEPS, RATE, SEED = 0.2, 5000, 0.01, 0
@@ -79,8 +79,10 @@ def closed_grid(d, instances):
     for column, gamma in enumerate(GAMMAS):
         n = round(gamma * d)
         risk = {m: fate.simulate(n, d, THETAS, SIGMA, m, instances, SEED + column) for m in fate.METHODS}
-        exact = {"linear": fate.scratch_risk(n, d, SIGMA) - fate.linear_transfer_risk(n, d, THETAS, SIGMA),
-                 "fine_tune": fate.fine_tuning_gain(gamma, THETAS, SIGMA)}
+        exact = {
+            "linear": fate.scratch_risk(n, d, SIGMA) - fate.linear_transfer_risk(n, d, THETAS, SIGMA),
+            "fine_tune": fate.fine_tuning_gain(gamma, THETAS, SIGMA),
+        }
         for method in z:
             gain = risk["scratch"] - risk[method]
             error = gain.std(0, ddof=1) / np.sqrt(instances)
@@ -111,24 +113,36 @@ def closed_error(gamma, d, instances):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="d = 100, 5 instances: a check that it runs, in seconds")
+    parser.add_argument(
+        "--quick", action="store_true", help="d = 100, 5 instances: a check that it runs, in seconds"
+    )
     quick = parser.parse_args().quick
     d, instances, few = (100, 5, 2) if quick else (500, 20, 2)
     cell = closed_cell(0.5, d, instances)
     grid, z = closed_grid(d, instances)
     column, slow_cell = rival_seconds(d, instances, 2 if quick else 3)
     slow_grid = column * len(THETAS)
-    print(f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, {torch.get_num_threads()} threads")
+    print(
+        f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, {torch.get_num_threads()} threads"
+    )
     print(f"{'':34}{'descent (extrapolated)':>24}{'closed (measured)':>20}{'ratio':>10}")
     print(f"{'one cell, gamma = 0.5':34}{slow_cell:22.0f} s{cell:18.3f} s{slow_cell / cell:10.0f}")
-    print(f"{'grid of fine-tuning (+ 2 methods)':34}{slow_grid / 3600:22.1f} h{grid:18.1f} s{slow_grid / grid:10.0f}")
-    print(f"error in the risk of a draw, against the end of the flow (theta = 60 degrees; descent: {few} instances)")
+    print(
+        f"{'grid of fine-tuning (+ 2 methods)':34}{slow_grid / 3600:22.1f} h{grid:18.1f} s{slow_grid / grid:10.0f}"
+    )
+    print(
+        f"error in the risk of a draw, against the end of the flow (theta = 60 degrees; descent: {few} instances)"
+    )
     for gamma in (0.5, 0.9):
         largest, typical = rival_error(gamma, d, few)
-        print(f"  gamma = {gamma}: descent {typical:.1e} rms, {largest:.1e} largest; "
-              f"closed {closed_error(gamma, d, few):.1e} largest")
-    print("closed grid against theory, rms residual in standard errors, gamma = 1 left out: "
-          f"linear transfer {z['linear']:.2f} (exact), fine-tuning {z['fine_tune']:.2f} (limit, gamma < 1)")
+        print(
+            f"  gamma = {gamma}: descent {typical:.1e} rms, {largest:.1e} largest; "
+            f"closed {closed_error(gamma, d, few):.1e} largest"
+        )
+    print(
+        "closed grid against theory, rms residual in standard errors, gamma = 1 left out: "
+        f"linear transfer {z['linear']:.2f} (exact), fine-tuning {z['fine_tune']:.2f} (limit, gamma < 1)"
+    )
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import pandas as pd
 import psutil
 from distributed import Client
 
-from reuselab import study as studies
-from reuselab.store import Store, canonical, sha256, source
-from reuselab.study import grid, machine, study
+from reuselab.runs import study as studies
+from reuselab.runs.store import Store, canonical, sha256, source
+from reuselab.runs.study import grid, machine, study
 
 CELLS = 10_000
 ROWS = 1_000_000
@@ -63,7 +63,11 @@ def overhead(folder):
 def reading(folder):
     """Seconds to read a million rows into a data frame, from an open database, and to open and check it."""
     home = Path(folder) / "million"
-    flat, provenance, measures = grid()[0].flat(), json.dumps(machine() | {"seconds": 1.0}), json.dumps(MEASURES)
+    flat, provenance, measures = (
+        grid()[0].flat(),
+        json.dumps(machine() | {"seconds": 1.0}),
+        json.dumps(MEASURES),
+    )
     with Store(home) as store, store.transaction():
         for seed in range(ROWS):
             cell = canonical(flat | {"seed": seed})
@@ -81,9 +85,23 @@ def speedup(folder):
     took = []
     for workers in (1, 2):
         with Client(n_workers=workers, threads_per_worker=1, dashboard_address=None) as client:
-            warm = grid(seed=range(100, 104), alice_pairs=100, alice_epochs=1, bob_epochs=1, alice_device="cpu", bob_device="cpu")
+            warm = grid(
+                seed=range(100, 104),
+                alice_pairs=100,
+                alice_epochs=1,
+                bob_epochs=1,
+                alice_device="cpu",
+                bob_device="cpu",
+            )
             study(warm, client=client, home=Path(folder) / f"warm{workers}")
-            cells = grid(rho=[0, 1], seed=range(12), retrain=[1, 2], alice_epochs=3, alice_device="cpu", bob_device="cpu")
+            cells = grid(
+                rho=[0, 1],
+                seed=range(12),
+                retrain=[1, 2],
+                alice_epochs=3,
+                alice_device="cpu",
+                bob_device="cpu",
+            )
             took.append(seconds(study, cells, client=client, home=Path(folder) / f"real{workers}"))
     return took[0] / took[1]
 
@@ -93,15 +111,18 @@ def main():
         read, opening = reading(folder)  # first, as a process that only reads would
         here, dask, grown, status = overhead(folder)
         faster = speedup(folder)
-    table = pd.DataFrame([
-        ("overhead per cell in this process", f"{here:.2f} ms", "under 3 ms"),
-        ("overhead per cell over Dask", f"{dask:.2f} ms", "under 10 ms"),
-        (f"memory grown by the second {CELLS // 2:,} of {CELLS:,} cells", f"{grown:.0f} MB", "flat"),
-        (f"status of {CELLS:,} rows, with the check on opening", f"{status:.2f} s", "under 1 s"),
-        (f"{ROWS:,} rows read into a data frame", f"{read:.1f} s", "under 10 s"),
-        (f"opening and checking a database of {ROWS:,} rows", f"{opening:.1f} s", ""),
-        ("two Dask workers against one, on real cells", f"{faster:.2f} times", "at least 1.7 times"),
-    ], columns=["what", "measured", "wanted"])
+    table = pd.DataFrame(
+        [
+            ("overhead per cell in this process", f"{here:.2f} ms", "under 3 ms"),
+            ("overhead per cell over Dask", f"{dask:.2f} ms", "under 10 ms"),
+            (f"memory grown by the second {CELLS // 2:,} of {CELLS:,} cells", f"{grown:.0f} MB", "flat"),
+            (f"status of {CELLS:,} rows, with the check on opening", f"{status:.2f} s", "under 1 s"),
+            (f"{ROWS:,} rows read into a data frame", f"{read:.1f} s", "under 10 s"),
+            (f"opening and checking a database of {ROWS:,} rows", f"{opening:.1f} s", ""),
+            ("two Dask workers against one, on real cells", f"{faster:.2f} times", "at least 1.7 times"),
+        ],
+        columns=["what", "measured", "wanted"],
+    )
     table["where"] = f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
     print(table.to_string(index=False))
     if "--keep" in sys.argv:

@@ -27,17 +27,26 @@ class Rule:
 
 def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
     """A finite real number from `low` (or, with `above`, greater than it) to `high`."""
+
     def test(value):
-        return (isinstance(value, Real) and not isinstance(value, bool)
-                and (low < value if above else low <= value) and value <= high and value < math.inf)
+        return (
+            isinstance(value, Real)
+            and not isinstance(value, bool)
+            and (low < value if above else low <= value)
+            and value <= high
+            and value < math.inf
+        )
+
     bounds = f"above {low:g}" if above else f"from {low:g}"
     return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else " up"), test)
 
 
 def integer(low: int, high: int) -> Rule:
     """A whole number from `low` to `high`."""
+
     def test(value):
         return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+
     return Rule(f"a whole number from {low:,} to {high:,}", test)
 
 
@@ -53,15 +62,23 @@ def text() -> Rule:
 
 def choice(*options: str) -> Rule:
     """One of the given words; a refusal names the nearest."""
+
     class Choice(Rule):
         def __call__(self, name, value):
             if not self.test(value):
-                raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}")
-    return Choice("one of " + ", ".join(option or "''" for option in options), lambda value: isinstance(value, str) and value in options)
+                raise ValueError(
+                    f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}"
+                )
+
+    return Choice(
+        "one of " + ", ".join(option or "''" for option in options),
+        lambda value: isinstance(value, str) and value in options,
+    )
 
 
 def several(rule: Rule) -> Rule:
     """A non-empty list without repetitions, each item passing `rule`."""
+
     class Several(Rule):
         def __call__(self, name, value):
             super().__call__(name, value)
@@ -69,8 +86,11 @@ def several(rule: Rule) -> Rule:
                 rule(f"each item of {name}", item)
             if len(set(value)) < len(value):
                 raise ValueError(f"{name} must not repeat an item, as {shorten(value)} does")
-    return Several(f"a list of one or more items, each {rule.expected}",
-                   lambda value: isinstance(value, (list, tuple)) and len(value) > 0)
+
+    return Several(
+        f"a list of one or more items, each {rule.expected}",
+        lambda value: isinstance(value, (list, tuple)) and len(value) > 0,
+    )
 
 
 def known(kind: str, name: str, options: Iterable[str]) -> None:

@@ -29,21 +29,40 @@ def cli() -> None:
     """Run the pages of the companion, and build its book."""
 
 
-preset_option = click.option("--preset", default="quick", show_default=True, metavar="NAME", help="smoke, quick or paper")
-estimate_option = click.option("--estimate", is_flag=True, help="only say how long it would take on this machine")
+preset_option = click.option(
+    "--preset", default="quick", show_default=True, metavar="NAME", help="smoke, quick or paper"
+)
+estimate_option = click.option(
+    "--estimate", is_flag=True, help="only say how long it would take on this machine"
+)
 
 
 @cli.command()
 @click.argument("page")
-@click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="another value for a parameter of the page; lists as '[0, 0.5, 1]'")
+@click.option(
+    "-p",
+    "--parameter",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="another value for a parameter of the page; lists as '[0, 0.5, 1]'",
+)
 @preset_option
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default="out", show_default=True,
-              help="folder for the executed notebook, its HTML and its tables")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="out",
+    show_default=True,
+    help="folder for the executed notebook, its HTML and its tables",
+)
 @estimate_option
 def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, estimate: bool) -> None:
     """Run one notebook with other parameters."""
-    from reuselab import book, page as pages
+    from reuselab.book import build as book
+    from reuselab.book import pages
+
     with _refusals():
         values = pages.parameters(page, preset, {name: _value(text) for name, text in given})
     if estimate:
@@ -63,7 +82,8 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, e
 @estimate_option
 def book(preset: str, estimate: bool) -> None:
     """Build the whole book, running what has changed."""
-    from reuselab import book as books
+    from reuselab.book import build as books
+
     values = _check_pages(preset)
     if estimate:
         return _estimate(values)
@@ -74,7 +94,9 @@ def book(preset: str, estimate: bool) -> None:
 @preset_option
 def claims(preset: str) -> None:
     """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
-    from reuselab import book as books, claims as scores
+    from reuselab.book import build as books
+    from reuselab.claims import registry as scores
+
     _check_pages(preset)
     books.notebooks(preset)
     board = scores.scoreboard(books.BUILD / "pages" / preset)
@@ -84,17 +106,38 @@ def claims(preset: str) -> None:
 
 
 @cli.command()
-@click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="a parameter of all cells, or an axis of the grid: '[0, 0.5, 1]'")
+@click.option(
+    "-p",
+    "--parameter",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="a parameter of all cells, or an axis of the grid: '[0, 0.5, 1]'",
+)
 @click.option("--workers", type=int, help="processes [default: one a core]")
 @click.option("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, as tcp://HOST:8786")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="a cell that takes longer has failed")
 @click.option("--retry-failed", is_flag=True, help="run cells again that are known to fail")
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="write the table as FILE.csv or FILE.parquet")
-def study(given: tuple[tuple[str, str], ...], workers: int | None, scheduler: str | None, time_limit: float | None,
-          retry_failed: bool, out: Path | None) -> None:
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="write the table as FILE.csv or FILE.parquet",
+)
+def study(
+    given: tuple[tuple[str, str], ...],
+    workers: int | None,
+    scheduler: str | None,
+    time_limit: float | None,
+    retry_failed: bool,
+    out: Path | None,
+) -> None:
     """Run a grid of cells; those that are kept are not run again."""
-    from reuselab import exchange, study as studies
+    from reuselab.runs import exchange
+    from reuselab.runs import study as studies
+
     with _refusals():
         axes = {name: _value(text) for name, text in given}
         if len(axes) < len(given):
@@ -115,7 +158,8 @@ def study(given: tuple[tuple[str, str], ...], workers: int | None, scheduler: st
 @cli.command()
 def status() -> None:
     """Count the kept cells: done, running, failed, stale."""
-    from reuselab.store import Store
+    from reuselab.runs.store import Store
+
     with _refusals(), Store() as store:
         click.echo("\n".join(f"{kind:8}{count:>10,}" for kind, count in store.counts().items()))
 
@@ -124,8 +168,9 @@ def status() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def export(file: Path) -> None:
     """Write all kept rows, stale ones too, as FILE.csv or FILE.parquet."""
-    from reuselab import exchange
-    from reuselab.store import Store
+    from reuselab.runs import exchange
+    from reuselab.runs.store import Store
+
     with _refusals():
         exchange.writable(file)
         with Store() as store:
@@ -138,16 +183,19 @@ def export(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def import_(file: Path) -> None:
     """Take over the rows of an exported FILE; exit status 1 where one contradicts a row kept here."""
-    from reuselab import exchange
-    from reuselab.store import Store
+    from reuselab.runs import exchange
+    from reuselab.runs.store import Store
+
     with _refusals():
         rows = exchange.read(file)
         with Store() as store:
             new, contradictions = store.add(rows, exchange.TOLERANCE)
     click.echo(f"{new:,} new rows of {len(rows):,}")
     if contradictions:
-        raise Failed(f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
-                     f"which stays: {'; '.join(contradictions[:3])}")
+        raise Failed(
+            f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
+            f"which stays: {'; '.join(contradictions[:3])}"
+        )
 
 
 @cli.group(cls=Group)
@@ -155,18 +203,27 @@ def data() -> None:
     """List the image sets, and fetch them."""
 
 
-folder_option = click.option("--folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-                             help="folder of image sets [default: REUSELAB_DATA, else data]")
+folder_option = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="folder of image sets [default: REUSELAB_DATA, else data]",
+)
 
 
 @data.command(name="list")
 @folder_option
 def list_(folder: Path | None) -> None:
     """Show each image set's licence and size, where it is, and whether it is whole; reads all files to tell."""
-    from reuselab import bases, data as sets
+    from reuselab.experiment import bases
+    from reuselab.sources import registry as sets
+
     root = folder or bases.folder()
     rows = [("name", "image set", "size", "licence", "where", "here?")]
-    rows += [(name, one.title, one.size, one.licence, str(root / one.place), str(sets.state(name, root))) for name, one in sets.SETS.items()]
+    rows += [
+        (name, one.title, one.size, one.licence, str(root / one.place), str(sets.state(name, root)))
+        for name, one in sets.SETS.items()
+    ]
     widths = [max(map(len, column)) + 2 for column in zip(*rows)]
     for row in rows:
         click.echo("".join(map(str.ljust, row, widths)).rstrip())
@@ -176,10 +233,19 @@ def list_(folder: Path | None) -> None:
 @click.argument("name")
 @folder_option
 @click.option("--classes", metavar="NAMES", help="openimages: names of classes, as 'Dog,Cat'")
-@click.option("--images", type=int, metavar="N", help="openimages: at most N images of each class for training, and N for testing [default: 200]")
+@click.option(
+    "--images",
+    type=int,
+    metavar="N",
+    help="openimages: at most N images of each class for training, and N for testing [default: 200]",
+)
 def fetch(name: str, folder: Path | None, classes: str | None, images: int | None) -> None:
     """Fetch an image set, or go on where an earlier call was interrupted; checked against its published checksum."""
-    from reuselab import bases, check, data as sets, openimages
+    from reuselab import check
+    from reuselab.experiment import bases
+    from reuselab.sources import openimages
+    from reuselab.sources import registry as sets
+
     with _refusals():
         check.known("image set", name, sets.SETS)
         wanted = [part.strip() for part in (classes or "").split(",") if part.strip()]
@@ -205,19 +271,26 @@ def fetch(name: str, folder: Path | None, classes: str | None, images: int | Non
 
 def _check_pages(preset: str) -> dict[str, dict[str, Any]]:
     """Each page's parameters. Refuses a preset that some page of the book cannot run with, before any does."""
-    from reuselab import page
+    from reuselab.book import pages as page
+
     with _refusals():
         return {name: page.parameters(name, preset, {}) for name in page.pages()}
 
 
 def _estimate(values: dict[str, dict[str, Any]]) -> None:
     """A line for each page, and the total."""
-    from reuselab import estimate
+    from reuselab.book import estimate
+
     with _refusals():
         pages, total = estimate.estimate(values)
     for name, (seconds, error) in pages.items():
-        click.echo(f"{name:20}{_time(seconds):>12}" + (f"  or more: its rehearsal ended with {shorten(error)}" if error else ""))
-    click.echo(f"{'total':20}{_time(total):>12}  for the notebooks, two at a time, on this machine where it does nothing else; give or take a factor of two")
+        click.echo(
+            f"{name:20}{_time(seconds):>12}"
+            + (f"  or more: its rehearsal ended with {shorten(error)}" if error else "")
+        )
+    click.echo(
+        f"{'total':20}{_time(total):>12}  for the notebooks, two at a time, on this machine where it does nothing else; give or take a factor of two"
+    )
 
 
 def _time(seconds: float) -> str:
@@ -240,10 +313,13 @@ def _refusals() -> Iterator[None]:
 def _client(address: str):
     """A Dask client. ValueError, within seconds, where no scheduler answers."""
     from distributed import Client
+
     try:
         return Client(address, timeout=5)
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"no Dask scheduler answers at {shorten(address)}, which should look like tcp://HOST:8786 ({shorten(str(error))})") from None
+        raise ValueError(
+            f"no Dask scheduler answers at {shorten(address)}, which should look like tcp://HOST:8786 ({shorten(str(error))})"
+        ) from None
 
 
 def _value(text: str) -> Any:

@@ -27,8 +27,10 @@ def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
 
 def summary(table: pd.DataFrame, by: str | Sequence[str], value: str) -> pd.DataFrame:
     """Columns mean, low, high (95 % t-interval) and n of `value` in each group of `by`."""
+
     def describe(values):
         return pd.Series([*interval(values), len(values)], index=["mean", "low", "high", "n"])
+
     return table.groupby(by)[value].apply(describe).unstack().astype({"n": int})
 
 
@@ -72,7 +74,8 @@ def trend(curves: ArrayLike) -> Trend:
         p=float(stats.page_trend_test(curves).pvalue) if min(n, levels) >= 3 else np.nan,
         r2=float(np.mean([_isotonic_r2(curve) for curve in curves])),
         rise=interval(curves[:, -1] - curves[:, 0]),
-        fall=min(steps, key=lambda step: step[2] if n > 1 else step[0], default=(np.nan,) * 3))
+        fall=min(steps, key=lambda step: step[2] if n > 1 else step[0], default=(np.nan,) * 3),
+    )
 
 
 def _isotonic_r2(curve: np.ndarray) -> float:
@@ -103,8 +106,15 @@ def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tup
     return float(standard.max()), float(stats.t.isf(level / 2 / standard.size, n - 1))
 
 
-def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, alternative: str = "two-sided",
-           orders: Iterable[Sequence[int]] | None = None, mask: ArrayLike | None = None) -> tuple[float, float]:
+def mantel(
+    one: ArrayLike,
+    other: ArrayLike,
+    draws: int = 9999,
+    seed: int = 0,
+    alternative: str = "two-sided",
+    orders: Iterable[Sequence[int]] | None = None,
+    mask: ArrayLike | None = None,
+) -> tuple[float, float]:
     """Mantel's test (1967) that two K x K matrices about the same K things, K at least 3, have to do with each other: (correlation, p).
 
     The correlation is Spearman's, over the entries off the diagonal; the matrices need not be symmetric. p: how often it is as far from 0
@@ -118,7 +128,9 @@ def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, a
     one, other = (np.asarray(matrix, dtype=float) for matrix in (one, other))
     for matrix in (one, other):
         if matrix.ndim != 2 or len(matrix) < 3 or matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}")
+            raise ValueError(
+                f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}"
+            )
     n, identity = len(one), np.arange(len(one))
     if len(other) != n:
         raise ValueError(f"Mantel's test compares matrices of one size, not {n} and {len(other)}")
@@ -136,7 +148,10 @@ def mantel(one: ArrayLike, other: ArrayLike, draws: int = 9999, seed: int = 0, a
         found.append(np.einsum("ij,dij->d", first, second[index]))
     if not has_identity:
         raise ValueError("Mantel's test needs the identity among the orders")
-    seen, far = (first * second).sum(), {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+    seen, far = (
+        (first * second).sum(),
+        {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative],
+    )
     return float(seen), float((far(np.concatenate(found)) >= far(seen) - 1e-12).mean())
 
 

@@ -9,15 +9,24 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from reuselab import study
-from reuselab.study import grid
+from reuselab.runs import study
+from reuselab.runs.study import grid
 
 RAISES, HANGS, DIES, DIES_ONCE = 101, 102, 103, 104
-TINY = dict(network="mlp", test_pairs=100, alice_pairs=50, alice_epochs=1, alice_device="cpu", bob_pairs=50, bob_epochs=1, bob_device="cpu")
+TINY = dict(
+    network="mlp",
+    test_pairs=100,
+    alice_pairs=50,
+    alice_epochs=1,
+    alice_device="cpu",
+    bob_pairs=50,
+    bob_epochs=1,
+    bob_device="cpu",
+)
 CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["reuselab.study"])
+PROCESSES.set_forkserver_preload(["reuselab.runs.study"])
 
 original = study.bob_row
 
@@ -34,7 +43,7 @@ def bob_row(bob, weights):
         raise RuntimeError("no luck")
     while bob.seed == HANGS:
         time.sleep(0.01)
-    if bob.seed == DIES or bob.seed == DIES_ONCE and not (folder / "died").exists():
+    if bob.seed == DIES or (bob.seed == DIES_ONCE and not (folder / "died").exists()):
         (folder / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return original(bob, weights)
@@ -87,4 +96,10 @@ def start(*arguments, **options):
 
 def mounted(folder, size):
     """Whether a RAM disk of `size` could be mounted on `folder`."""
-    return os.getuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode == 0
+    return (
+        os.getuid() == 0
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
+        ).returncode
+        == 0
+    )

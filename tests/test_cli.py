@@ -9,7 +9,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from reuselab import book, cli, estimate
+from reuselab import cli
+from reuselab.book import build as book
+from reuselab.book import estimate
 
 COMMAND = Path(sys.executable).with_name("reuselab")
 
@@ -29,30 +31,62 @@ REFUSED = [
     (["run", "pairs", "-p", "drwas", "5000"], "no parameter 'drwas' (did you mean draws?)"),
     (["run", "pairs", "-p", "preset", "paper"], "no parameter 'preset'"),
     (["run", "pairs", "-p", "draws"], "Option '-p' requires 2 arguments"),
-    (["run", "pairs", "-p", "draws", "many"], "draws must be a whole number from 1,000 to 10,000,000, not 'many'"),
-    (["run", "pairs", "-p", "draws", "5000.5"], "draws must be a whole number from 1,000 to 10,000,000, not 5000.5"),
-    (["run", "pairs", "-p", "draws", "999"], "draws must be a whole number from 1,000 to 10,000,000, not 999"),
+    (
+        ["run", "pairs", "-p", "draws", "many"],
+        "draws must be a whole number from 1,000 to 10,000,000, not 'many'",
+    ),
+    (
+        ["run", "pairs", "-p", "draws", "5000.5"],
+        "draws must be a whole number from 1,000 to 10,000,000, not 5000.5",
+    ),
+    (
+        ["run", "pairs", "-p", "draws", "999"],
+        "draws must be a whole number from 1,000 to 10,000,000, not 999",
+    ),
     (["run", "pairs", "-p", "rhos", "0.5"], "rhos must be a list of one or more items"),
     (["run", "pairs", "-p", "rhos", "[]"], "rhos must be a list of one or more items"),
     (["run", "pairs", "-p", "rhos", "[0, 1.5]"], "each item of rhos must be a number from 0 to 1, not 1.5"),
     (["run", "pairs", "-p", "rhos", "[0, NaN]"], "each item of rhos must be a number from 0 to 1, not nan"),
     (["run", "pairs", "-p", "rhos", "[0, 0]"], "rhos must not repeat an item"),
     (["run", "pairs", "-p", "phis", "[-2]"], "each item of phis must be a number from -1 to 1, not -2"),
-    (["run", "pairs", "-p", "base", "digit"], "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'digit' (did you mean digits?)"),
+    (
+        ["run", "pairs", "-p", "base", "digit"],
+        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'digit' (did you mean digits?)",
+    ),
     (["run", "pairs", "-p", "base", "mnist"], "base mnist is not in"),
     (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 1 to 1,000, not 0"),
-    (["run", "task_correlation", "-p", "seeds", "true"], "seeds must be a whole number from 1 to 1,000, not True"),
-    (["run", "task_correlation", "-p", "network", "mpl"], "network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'mpl' (did you mean mlp?)"),
-    (["run", "task_correlation", "-p", "network", "mlp"], "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5"),
-    (["run", "task_correlation", "-p", "init", "'; import os"], "init must be one of fresh, alice, not \"'; import os\""),
-    (["run", "task_correlation", "-p", "bob_pairs", "1"], "bob_pairs must be a whole number from 10 to 100,000,000, not 1"),
-    (["run", "task_correlation", "-p", "retrains", "[6]"], "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6"),
+    (
+        ["run", "task_correlation", "-p", "seeds", "true"],
+        "seeds must be a whole number from 1 to 1,000, not True",
+    ),
+    (
+        ["run", "task_correlation", "-p", "network", "mpl"],
+        "network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'mpl' (did you mean mlp?)",
+    ),
+    (
+        ["run", "task_correlation", "-p", "network", "mlp"],
+        "retrain must be a whole number from 0 to 4, the blocks of mlp, not 5",
+    ),
+    (
+        ["run", "task_correlation", "-p", "init", "'; import os"],
+        'init must be one of fresh, alice, not "\'; import os"',
+    ),
+    (
+        ["run", "task_correlation", "-p", "bob_pairs", "1"],
+        "bob_pairs must be a whole number from 10 to 100,000,000, not 1",
+    ),
+    (
+        ["run", "task_correlation", "-p", "retrains", "[6]"],
+        "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6",
+    ),
     (["run", "pairs", "-o", "/dev/null/out"], "cannot write into /dev/null/out"),
 ]
 
 
 @pytest.mark.parametrize("arguments, message", REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
-def test_bad_input_gets_one_line_and_status_2_before_any_work(data_folder, monkeypatch, capsys, arguments, message):
+def test_bad_input_gets_one_line_and_status_2_before_any_work(
+    data_folder, monkeypatch, capsys, arguments, message
+):
     monkeypatch.chdir(data_folder)
     monkeypatch.setattr(sys, "argv", ["reuselab", *arguments])
     monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("work was begun"))
@@ -70,21 +104,51 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(data_folder, monke
 def test_a_real_process_refuses_too(tmp_path):
     done = reuselab("run", "pairs", "-p", "drwas", "5000", "-o", str(tmp_path / "out"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("reuselab: no parameter 'drwas' (did you mean draws?)") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("reuselab: no parameter 'drwas' (did you mean draws?)")
+        and done.stderr.count("\n") == 1
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_run_leaves_notebook_html_and_table(tmp_path):
-    done = reuselab("run", "task_correlation", "--preset", "smoke", "-p", "base", "digits", "-p", "rhos", "[0, 1]",
-                    "-p", "retrains", "[1]", "-p", "seeds", "1", "-p", "alice_pairs", "500", "-o", str(tmp_path / "new" / "out"))
+    done = reuselab(
+        "run",
+        "task_correlation",
+        "--preset",
+        "smoke",
+        "-p",
+        "base",
+        "digits",
+        "-p",
+        "rhos",
+        "[0, 1]",
+        "-p",
+        "retrains",
+        "[1]",
+        "-p",
+        "seeds",
+        "1",
+        "-p",
+        "alice_pairs",
+        "500",
+        "-o",
+        str(tmp_path / "new" / "out"),
+    )
     assert done.returncode == 0, done.stderr
     out = tmp_path / "new" / "out"
-    assert done.stdout.split() == [str(out / f"task_correlation{kind}") for kind in (".ipynb", ".html", ".csv", "_claims.csv", "_rivals.csv")]
+    assert done.stdout.split() == [
+        str(out / f"task_correlation{kind}")
+        for kind in (".ipynb", ".html", ".csv", "_claims.csv", "_rivals.csv")
+    ]
     rows = pd.read_csv(out / "task_correlation.csv")
     assert sorted(zip(rows.rho, rows.retrain)) == [(0, 1), (0, 5), (1, 1), (1, 5)]
     assert set(rows.alice_pairs) == {500}
-    injected = next(cell for cell in nbformat.read(out / "task_correlation.ipynb", 4).cells
-                    if "injected-parameters" in cell.metadata.get("tags", []))
+    injected = next(
+        cell
+        for cell in nbformat.read(out / "task_correlation.ipynb", 4).cells
+        if "injected-parameters" in cell.metadata.get("tags", [])
+    )
     assert "rhos = [0, 1]" in injected.source and "network" not in injected.source
     html = (out / "task_correlation.html").read_text()
     assert "smoke with base =" in html and "{glue" not in html
@@ -95,14 +159,35 @@ def test_a_failing_page_says_so_in_one_line_with_status_1(tmp_path, monkeypatch)
     (tmp_path / "notebooks").mkdir()
     source = (book.page.NOTEBOOKS / "pairs.md").read_text()
     monkeypatch.setattr(book.page, "NOTEBOOKS", tmp_path / "notebooks")
-    (tmp_path / "notebooks" / "pairs.md").write_text(source.replace("classes = len(train[0].classes)", "classes = 1 / 0"))
+    (tmp_path / "notebooks" / "pairs.md").write_text(
+        source.replace("classes = len(train[0].classes)", "classes = 1 / 0")
+    )
     with pytest.raises(book.Failed, match="page pairs failed: ZeroDivisionError: division by zero"):
         book.execute("pairs", {"draws": 1000}, tmp_path / "out")
 
 
 def test_plain_papermill_runs_a_page(tmp_path):
-    notebook = subprocess.run([COMMAND.with_name("jupytext"), "--to", "ipynb", "-o", "-", book.page.NOTEBOOKS / "pairs.md"],
-                              capture_output=True, check=True).stdout
-    subprocess.run([COMMAND.with_name("papermill"), "-", tmp_path / "pairs.ipynb", "-p", "draws", "2000", "-y", "rhos: [0.0, 1.0]",
-                    "-y", "phis: [0.0]"], input=notebook, check=True, capture_output=True, env=os.environ | {"REUSELAB_OUT": str(tmp_path)})
+    notebook = subprocess.run(
+        [COMMAND.with_name("jupytext"), "--to", "ipynb", "-o", "-", book.page.NOTEBOOKS / "pairs.md"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    subprocess.run(
+        [
+            COMMAND.with_name("papermill"),
+            "-",
+            tmp_path / "pairs.ipynb",
+            "-p",
+            "draws",
+            "2000",
+            "-y",
+            "rhos: [0.0, 1.0]",
+            "-y",
+            "phis: [0.0]",
+        ],
+        input=notebook,
+        check=True,
+        capture_output=True,
+        env=os.environ | {"REUSELAB_OUT": str(tmp_path)},
+    )
     assert list(pd.read_csv(tmp_path / "pairs_labels.csv").rho) == [0, 1]

@@ -9,17 +9,22 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from reuselab import __version__
-from reuselab.book import ROOT
+from reuselab.book.build import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-WANTED = [Requirement(text) for text in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]]
+WANTED = [
+    Requirement(text)
+    for text in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+]
 
 
 def test_the_lock_pins_every_package_within_its_bounds():
     lock = {}
     for line in (ROOT / "requirements.lock").read_text().splitlines():
         pin = Requirement(line)
-        if pin.marker is None or pin.marker.evaluate({"python_full_version": "3.11.7", "python_version": "3.11"}):
+        if pin.marker is None or pin.marker.evaluate(
+            {"python_full_version": "3.11.7", "python_version": "3.11"}
+        ):
             (specifier,) = pin.specifier
             assert specifier.operator == "=="
             lock[pin.name] = Version(specifier.version)
@@ -37,7 +42,9 @@ def test_conda_users_get_the_same_packages_in_the_same_versions():
 
 def test_one_version_everywhere():
     assert PROJECT["version"] == __version__
-    assert re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)[1].strip('"') == __version__
+    assert (
+        re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)[1].strip('"') == __version__
+    )
 
 
 def test_the_readme_counts_the_faults_that_are_tested():

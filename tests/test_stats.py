@@ -15,7 +15,9 @@ def rising(seeds=5, levels=5, noise=0.01, seed=0):
 
 def test_an_interval_is_students_and_one_value_has_none():
     values = [1.0, 2.0, 4.0]
-    assert stats.interval(values) == pytest.approx((7 / 3, *laws.t.interval(0.95, 2, 7 / 3, laws.sem(values))))
+    assert stats.interval(values) == pytest.approx(
+        (7 / 3, *laws.t.interval(0.95, 2, 7 / 3, laws.sem(values)))
+    )
     assert stats.interval([3.0])[0] == 3 and np.isnan(stats.interval([3.0])[1:]).all()
 
 
@@ -51,9 +53,16 @@ def test_a_fall_does_not_hold_a_dip_holds_in_part_and_two_curves_decide_nothing(
     assert stats.trend(rising(seeds=2)).verdict == stats.trend(rising(levels=2)).verdict == "undecided"
 
 
-@pytest.mark.parametrize("verdicts, whole", [
-    (["holds", "holds"], "holds"), (["does not hold"] * 2, "does not hold"), (["holds", "does not hold"], "holds in part"),
-    (["holds", "undecided"], "undecided"), (["holds in part", "holds"], "holds in part")])
+@pytest.mark.parametrize(
+    "verdicts, whole",
+    [
+        (["holds", "holds"], "holds"),
+        (["does not hold"] * 2, "does not hold"),
+        (["holds", "does not hold"], "holds in part"),
+        (["holds", "undecided"], "undecided"),
+        (["holds in part", "holds"], "holds in part"),
+    ],
+)
 def test_verdicts_combine(verdicts, whole):
     assert stats.combine(verdicts) == whole
 
@@ -68,6 +77,7 @@ def test_residuals_of_noise_stay_below_the_bound_and_a_bias_does_not():
 
 # Mantel's test.
 
+
 def matrices(n=5, seed=0):
     rng = np.random.default_rng(seed)
     one = rng.normal(size=(n, n))
@@ -77,10 +87,17 @@ def matrices(n=5, seed=0):
 def brute_mantel(one, other):
     """Spearman's correlation off the diagonal under every permutation of rows and columns together; the first is the identity."""
     off = ~np.eye(len(one), dtype=bool)
-    return np.array([laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in map(list, permutations(range(len(one))))])
+    return np.array(
+        [
+            laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic
+            for order in map(list, permutations(range(len(one))))
+        ]
+    )
 
 
-@pytest.mark.parametrize("alternative, far", [("two-sided", np.abs), ("greater", np.positive), ("less", np.negative)])
+@pytest.mark.parametrize(
+    "alternative, far", [("two-sided", np.abs), ("greater", np.positive), ("less", np.negative)]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_mantels_test_is_that_of_all_permutations(seed, alternative, far):
     one, other = matrices(seed=seed)
@@ -88,14 +105,22 @@ def test_mantels_test_is_that_of_all_permutations(seed, alternative, far):
     all_of_them = brute_mantel(one, other)
     expected = (far(all_of_them) >= far(all_of_them[0]) - 1e-12).mean()
     assert stats.mantel(one, other, alternative=alternative) == pytest.approx((all_of_them[0], expected))
-    r, p = stats.mantel(one, other, draws=119, seed=seed, alternative=alternative)  # one too few to count all 120
-    assert r == pytest.approx(all_of_them[0]) and abs(p - expected) < 4 * np.sqrt(0.25 / 119) and round(p * 120, 9) % 1 == 0
+    r, p = stats.mantel(
+        one, other, draws=119, seed=seed, alternative=alternative
+    )  # one too few to count all 120
+    assert (
+        r == pytest.approx(all_of_them[0])
+        and abs(p - expected) < 4 * np.sqrt(0.25 / 119)
+        and round(p * 120, 9) % 1 == 0
+    )
 
 
 def test_mantels_test_of_ties_and_symmetric_matrices():
     one, other = (np.round(m + m.T) for m in matrices(6, seed=4))
     all_of_them = brute_mantel(one, other)
-    assert stats.mantel(one, other) == pytest.approx((all_of_them[0], (abs(all_of_them) >= abs(all_of_them[0]) - 1e-12).mean()))
+    assert stats.mantel(one, other) == pytest.approx(
+        (all_of_them[0], (abs(all_of_them) >= abs(all_of_them[0]) - 1e-12).mean())
+    )
 
 
 def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
@@ -108,10 +133,16 @@ def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
     assert abs(np.mean(found) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 200)
 
 
-@pytest.mark.parametrize("one, other, message", [
-    (np.eye(4)[:3], np.ones((3, 3)), "needs square matrices of at least 3 x 3, not 3 x 4"), (np.ones((2, 2)), np.ones((2, 2)), "not 2 x 2"),
-    (matrices(4)[0], matrices(5)[0], "compares matrices of one size, not 4 and 5"), (matrices(4)[0], np.eye(4), "not all the same"),
-    (np.full((4, 4), np.nan), matrices(4)[0], "needs finite entries")])
+@pytest.mark.parametrize(
+    "one, other, message",
+    [
+        (np.eye(4)[:3], np.ones((3, 3)), "needs square matrices of at least 3 x 3, not 3 x 4"),
+        (np.ones((2, 2)), np.ones((2, 2)), "not 2 x 2"),
+        (matrices(4)[0], matrices(5)[0], "compares matrices of one size, not 4 and 5"),
+        (matrices(4)[0], np.eye(4), "not all the same"),
+        (np.full((4, 4), np.nan), matrices(4)[0], "needs finite entries"),
+    ],
+)
 def test_mantels_test_refuses_what_it_cannot_compare(one, other, message):
     with pytest.raises(ValueError, match=message):
         stats.mantel(one, other)
@@ -122,9 +153,15 @@ def test_mantels_test_over_given_orders_is_that_of_a_group():
     one, other = matrices(6, seed=5)
     orders = [[(i + shift) % 6 for i in range(6)] for shift in range(6)]
     off = ~np.eye(6, dtype=bool)
-    found = np.array([laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in orders])
-    assert stats.mantel(one, other, orders=orders) == pytest.approx((found[0], (abs(found) >= abs(found[0]) - 1e-12).mean()))
-    assert stats.mantel(one, other, orders=iter(orders[::-1])) == pytest.approx(stats.mantel(one, other, orders=orders))
+    found = np.array(
+        [laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in orders]
+    )
+    assert stats.mantel(one, other, orders=orders) == pytest.approx(
+        (found[0], (abs(found) >= abs(found[0]) - 1e-12).mean())
+    )
+    assert stats.mantel(one, other, orders=iter(orders[::-1])) == pytest.approx(
+        stats.mantel(one, other, orders=orders)
+    )
 
 
 def test_mantels_test_looks_only_where_the_mask_says():
@@ -133,15 +170,28 @@ def test_mantels_test_looks_only_where_the_mask_says():
     steps = (np.arange(6)[:, None] - np.arange(6)) % 6
     mask = np.isin(steps, [0, 1, 2])  # the diagonal is left out all the same
     spoiled = np.where(np.isin(steps, [1, 2]), other, np.nan)
-    found = np.array([laws.spearmanr(one[seen := np.isin(steps, [1, 2])], other[np.ix_(order, order)][seen]).statistic for order in orders])
-    assert stats.mantel(one, spoiled, orders=orders, mask=mask) == pytest.approx((found[0], (abs(found) >= abs(found[0]) - 1e-12).mean()))
+    found = np.array(
+        [
+            laws.spearmanr(one[seen := np.isin(steps, [1, 2])], other[np.ix_(order, order)][seen]).statistic
+            for order in orders
+        ]
+    )
+    assert stats.mantel(one, spoiled, orders=orders, mask=mask) == pytest.approx(
+        (found[0], (abs(found) >= abs(found[0]) - 1e-12).mean())
+    )
 
 
-@pytest.mark.parametrize("more, message", [
-    ({"mask": np.arange(16).reshape(4, 4) % 3 == 0}, "needs a mask that no permutation changes"),
-    ({"orders": [[1, 0, 2, 3]]}, "needs the identity among the orders"), ({"orders": [[0, 1, 2, 2]]}, "orders that are permutations of 4 things"),
-    ({"orders": [[0, 1, 2]]}, "orders that are permutations of 4 things"), ({"orders": []}, "needs the identity among the orders"),
-    ({"mask": np.zeros((4, 4))}, "finite entries")])
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        ({"mask": np.arange(16).reshape(4, 4) % 3 == 0}, "needs a mask that no permutation changes"),
+        ({"orders": [[1, 0, 2, 3]]}, "needs the identity among the orders"),
+        ({"orders": [[0, 1, 2, 2]]}, "orders that are permutations of 4 things"),
+        ({"orders": [[0, 1, 2]]}, "orders that are permutations of 4 things"),
+        ({"orders": []}, "needs the identity among the orders"),
+        ({"mask": np.zeros((4, 4))}, "finite entries"),
+    ],
+)
 def test_mantels_test_refuses_orders_and_masks_that_make_no_test(more, message):
     with pytest.raises(ValueError, match=message):
         stats.mantel(*matrices(4), **more)

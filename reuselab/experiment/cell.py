@@ -1,0 +1,348 @@
+"""A cell: one Alice-and-Bob experiment, whole. `run(cell)` turns it into a row."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from reuselab.check import Rule, boolean, choice, integer, known, text
+from reuselab.experiment import attribution, bases, models, pairs, photos
+from reuselab.experiment import train as trainer
+from reuselab.experiment.train import Recipe
+
+IMAGENET_CLASSES = 1000
+ALONE, IMAGENET = "alone", "imagenet"
+
+RULES: dict[str, Rule] = {
+    "base": choice(*bases.NAMES),
+    "bob_base": choice("", *bases.NAMES),
+    "rho": pairs.RHO,
+    "phi": pairs.PHI,
+    "alice_classes": text(),
+    "bob_classes": text(),
+    "layout": choice(*pairs.LAYOUTS, ALONE),
+    "swap": boolean(),
+    "network": models.NETWORK,
+    "retrain": integer(0, 1_000),
+    "init": choice("fresh", "alice"),
+    "probe": boolean(),
+    "alice_task": choice("own", "bob", "shuffled", "none", IMAGENET),
+    "bob_task": choice("own", "shuffled"),
+    "alice_start": integer(0, 1_000),
+    "test_pairs": integer(10, 100_000_000),
+    "attribute": integer(0, 1_000_000),
+    "seed": integer(0, 2**32 - 1),
+    **{f"{who}_{name}": rule for who in ("alice", "bob") for name, rule in trainer.RULES.items()},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All parameters of one experiment. Raises ValueError, in one line, for a value that cannot be.
+
+    base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the labels and of
+    the pixels. layout, swap: where Bob's half lies; "alone": single images instead of pairs, his others than hers.
+    alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`; "": every class).
+    network, retrain, init: what is reused (see `models.reuse`).
+    probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
+    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated; or "imagenet":
+    she comes with the weights that torchvision publishes (see `models.pretrained`).
+    bob_task: his own labels or, as a control, his own shuffled, in training and test.
+    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains.
+    test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
+    to the halves (see `attribution.measures`); 0: none. seed: of everything.
+    """
+
+    base: str = "digits"
+    bob_base: str = ""
+    rho: float = 0.0
+    phi: float = 0.0
+    alice_classes: str = ""
+    bob_classes: str = ""
+    layout: str = "beside"
+    swap: bool = False
+    network: str = "cnn"
+    retrain: int = 1
+    init: str = "fresh"
+    probe: bool = False
+    alice_task: str = "own"
+    bob_task: str = "own"
+    alice_start: int = 0
+    test_pairs: int = 2000
+    attribute: int = 0
+    seed: int = 0
+    alice: Recipe = field(default_factory=Recipe)
+    bob: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
+
+    def __post_init__(self):
+        for field_ in fields(self):
+            value = getattr(self, field_.name)
+            if field_.type is Recipe:
+                Rule("a Recipe", lambda given: isinstance(given, Recipe))(field_.name, value)
+            else:
+                RULES[field_.name](field_.name, value)
+                object.__setattr__(self, field_.name, field_.type(value))
+        top = len(models.blocks(self.network))
+        if self.retrain > top:
+            raise ValueError(
+                f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}"
+            )
+        for task in filter(None, (self.alice_classes, self.bob_classes)):
+            bases.groups(task)
+        if self.layout == ALONE and (self.rho, self.phi, self.swap, self.attribute) != (0, 0, False, 0):
+            raise ValueError(
+                "rho, phi, swap and attribute are of pairs: with layout alone they must stay as they are"
+            )
+        if self.layout != ALONE and (self.alice_classes, self.bob_classes, self.bob_task) != ("", "", "own"):
+            raise ValueError(
+                "alice_classes, bob_classes and bob_task are of single images: they need layout alone"
+            )
+        if self.attribute > self.test_pairs:
+            raise ValueError(
+                f"attribute must not be above test_pairs, {self.test_pairs:,}, as {self.attribute:,} is"
+            )
+
+    @classmethod
+    def of(cls, **flat: Any) -> "Cell":
+        """A cell from flat names, a recipe's with a prefix: `Cell.of(rho=0.5, bob_epochs=30)`. ValueError for an unknown one."""
+        for name in flat:
+            known("parameter", name, RULES)
+            RULES[name](name, flat[name])
+        cell = cls()
+        recipes = {
+            who: replace(
+                getattr(cell, who),
+                **{
+                    name.removeprefix(who + "_"): value
+                    for name, value in flat.items()
+                    if name.removeprefix(who + "_") in trainer.RULES and name.startswith(who)
+                },
+            )
+            for who in ("alice", "bob")
+        }
+        own = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in flat.items() if name in own}, **recipes)
+
+    def flat(self) -> dict[str, Any]:
+        """Every parameter under one name, recipes with their owner's prefix: the first columns of a row."""
+        nested = asdict(self)
+        recipes = {
+            f"{who}_{name}": value for who in ("alice", "bob") for name, value in nested.pop(who).items()
+        }
+        return nested | recipes
+
+    def alices(self) -> "Cell":
+        """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
+        plain = Cell()
+        bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob"]
+        if self.layout == ALONE and self.alice_task != "bob":
+            bobs.append("bob_classes")
+        return replace(self, **{name: getattr(plain, name) for name in bobs})
+
+
+def _seeds(cell: Cell) -> dict[str, int]:
+    """One independent stream for each use of randomness."""
+    uses = (
+        "alice_pairs",
+        "alice_weights",
+        "alice_order",
+        "bob_pairs",
+        "bob_weights",
+        "bob_order",
+        "test_pairs",
+        "probe_pairs",
+    )
+    seeds = dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
+    if cell.alice_start:
+        seeds["alice_weights"] = int(
+            np.random.SeedSequence(cell.seed, spawn_key=(cell.alice_start,)).generate_state(1)[0]
+        )
+    return seeds
+
+
+def draw(
+    cell: Cell, split: str, n: int, seed: int, whose: str = "alice", last: bool = False
+) -> pairs.Pairs | photos.Photos:
+    """`n` of the cell's pairs from the images of `split`; with layout alone `n` images for the task of "alice" or "bob".
+
+    last: see `photos.sample`.
+    """
+    names = (cell.base, cell.bob_base or cell.base)
+    train = tuple(bases.load(name, "train") for name in names)
+    drawn = tuple(bases.load(name, split) for name in names)
+    if cell.layout == ALONE:
+        who = ("alice", "bob").index(whose)
+        return photos.sample(
+            train[who],
+            _groups(cell, whose),
+            n,
+            draw=drawn[who],
+            shape=pairs.common(*train),
+            last=last,
+            seed=seed,
+        )
+    classes = len(train[0].classes)
+    if classes != len(train[1].classes):
+        raise ValueError(
+            f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}"
+        )
+    return pairs.sample(
+        train,
+        n,
+        pairs.joint(classes, cell.rho),
+        draw=drawn,
+        phi=cell.phi,
+        layout=cell.layout,
+        swap=cell.swap,
+        seed=seed,
+    )
+
+
+def enough(cell: Cell) -> None:
+    """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
+    his = draw(cell, "train", cell.bob.pairs, 0, "bob", last=True)
+    draw(cell, "test", cell.test_pairs, 0, "bob")
+    if cell.alice_task == IMAGENET:
+        return
+    hers = draw(cell, "train", cell.alice.pairs, 0, _taught(cell))
+    draw(cell, "test", cell.test_pairs, 0, _taught(cell))
+    sets = {bases.SAME.get(name, name) for name in (cell.base, cell.bob_base or cell.base)}
+    if (_taught(cell) == "bob" or len(sets) == 1) and torch.isin(hers.index, his.index).any():
+        raise ValueError(
+            f"{cell.alice.pairs:,} photographs for Alice leave fewer than {cell.bob.pairs:,} for Bob of the classes that both tasks have"
+        )
+
+
+def _groups(cell: Cell, whose: str) -> list[list[int]]:
+    """The classes of a task of "alice" or "bob", as numbers, group by group."""
+    name, task = (
+        (cell.base, cell.alice_classes)
+        if whose == "alice"
+        else (cell.bob_base or cell.base, cell.bob_classes)
+    )
+    classes = bases.load(name, "train").classes
+    groups = bases.groups(task, classes) if task else [(one,) for one in classes]
+    return [[classes.index(one) for one in group] for group in groups]
+
+
+def _taught(cell: Cell) -> str:
+    """Whose task Alice learns."""
+    return "bob" if cell.alice_task == "bob" else "alice"
+
+
+def untrained_alice(cell: Cell) -> models.Network:
+    """Alice's network as she starts."""
+    whose = _taught(cell)
+    classes = IMAGENET_CLASSES if cell.alice_task == IMAGENET else len(_groups(cell, whose))
+    return models.build(
+        cell.network, draw(cell, "train", 1, 0, whose).shape, classes, _seeds(cell)["alice_weights"]
+    )
+
+
+def train_alice(cell: Cell) -> models.Network:
+    """Alice's network, trained as `cell.alice_task` says."""
+    if cell.alice_task == IMAGENET:
+        return models.pretrained(cell.network, draw(cell, "train", 1, 0).shape)
+    seeds, whose = _seeds(cell), _taught(cell)
+    data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"], whose)
+    net = untrained_alice(cell)
+    if cell.alice_task == "none":
+        trainer.calibrate(net, data)
+    else:
+        labels = getattr(data, whose)
+        trainer.train(
+            net,
+            data,
+            _shuffled(cell, labels) if cell.alice_task == "shuffled" else labels,
+            cell.alice,
+            seeds["alice_order"],
+        )
+    return net
+
+
+def _shuffled(cell: Cell, labels: torch.Tensor) -> torch.Tensor:
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(cell.seed))]
+
+
+def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, torch.Tensor]:
+    """Bob's images of `split`, and his labels."""
+    seeds = _seeds(cell)
+    stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
+    data = draw(cell, split, n, seeds[stream], "bob", last=True)
+    return data, _shuffled(cell, data.bob) if cell.bob_task == "shuffled" else data.bob
+
+
+def train_bob(cell: Cell, alice: models.Network) -> models.Network:
+    """Bob's network: Alice's lower blocks under the top `cell.retrain` blocks, or a probe, trained on his labels."""
+    seeds, classes = _seeds(cell), len(_groups(cell, "bob"))
+    data, labels = _bobs(cell, "train", cell.bob.pairs)
+    if cell.probe:
+        return trainer.solve(alice[: len(alice) - cell.retrain], data, labels, classes)
+    own = models.build(cell.network, data.shape, classes, seeds["bob_weights"])
+    net = models.reuse(alice, own, cell.retrain, cell.init)
+    trainer.train(net, data, labels, cell.bob, seeds["bob_order"])
+    return net
+
+
+def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
+    """One row: every parameter, then alice_accuracy (on the task she was taught; NaN for ImageNet), bob_accuracy, chance and ceiling;
+    with `attribute`, the measures of `attribution`.
+
+    Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task. The same cell gives the same row to the bit on one machine's CPU
+    (computed with one thread). Pass `alice` to spare her training; None trains her.
+    """
+    with repeatable():
+        alice = (alice or train_alice(cell)).to(trainer.device(cell.bob.device))
+        bob = train_bob(cell, alice)
+        seeds, whose = _seeds(cell), _taught(cell)
+        test, answers = _bobs(cell, "test", cell.test_pairs)
+        hers = (
+            draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose)
+            if cell.layout == ALONE and cell.alice_task != IMAGENET
+            else test
+        )
+        labels = pairs.joint(len(_groups(cell, "bob")), cell.rho)
+        row = cell.flat() | {
+            "alice_accuracy": float("nan")
+            if cell.alice_task == IMAGENET
+            else trainer.accuracy(alice, hers, getattr(hers, whose)),
+            "bob_accuracy": trainer.accuracy(bob, test, answers),
+            "chance": 1 / len(labels),
+            "ceiling": pairs.ceiling(labels),
+        }
+        if cell.attribute:
+            fit = draw(cell, "train", attribution.PROBE_PAIRS, seeds["probe_pairs"])
+            row |= attribution.measures(bob, alice[: len(alice) - cell.retrain], fit, test, cell.attribute)
+        return row
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """PyTorch as repeatable as it can be: sums are taken in the same order wherever a cell runs, on one CPU thread.
+
+    On CUDA too: deterministic algorithms where there are any, in float32 without TF32; a recipe that wants speed asks for bfloat16. Where
+    there is none PyTorch takes the other without a word. The same GPU and versions then repeat a row, other ones need not.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads, strict, warn = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with (
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", r"[\s\S]*does not have a deterministic implementation")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn)
+        torch.set_num_threads(threads)

@@ -1,0 +1,97 @@
+"""Rows as files: tables for people, and kept rows on their way from one machine's database to another's."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reuselab.check import shorten
+from reuselab.experiment.cell import Cell
+from reuselab.runs.store import canonical, sha256, source
+
+TOLERANCE = 0.02
+LABELS = ("source", "provenance", "cell")
+
+
+def writable(path: Path) -> Path:
+    """`path`, or a ValueError in one line where no CSV or Parquet can be written there."""
+    _kind(path)
+    if (
+        path.is_dir()
+        or not path.parent.is_dir()
+        or not os.access(path if path.exists() else path.parent, os.W_OK)
+    ):
+        raise ValueError(f"cannot write {path}: its folder must exist and be writable")
+    return path
+
+
+def _kind(path: Path) -> str:
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"a table must be named FILE.csv or FILE.parquet, not {shorten(path.name)}")
+    return path.suffix
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write `table` as CSV or Parquet; a file of that name is replaced whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        table.to_csv(part, index=False) if _kind(path) == ".csv" else table.to_parquet(part, index=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read(path: Path) -> list[tuple[str, str, str, str, str]]:
+    """The rows of an exported file, as `Store.add` takes them. ValueError, in one line, for a file that is not whole and sound."""
+    try:
+        table = (
+            pd.read_csv(path, dtype=str, keep_default_na=False)
+            if _kind(path) == ".csv"
+            else pd.read_parquet(path)
+        )
+        if missing := [name for name in LABELS if name not in table]:
+            raise ValueError(f"it has no column {missing[0]}")
+        rows = []
+        for number, row in enumerate(table.to_dict("records"), 1):
+            try:
+                rows.append(_row(row))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"row {number:,}: {error}") from None
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is not an export of kept rows: {' '.join(str(error).split())}") from None
+    if len({row[:2] for row in rows}) < len(rows):
+        raise ValueError(f"{path} is not an export of kept rows: it has a row twice")
+    return rows
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    cell, provenance, code = json.loads(row["cell"]), json.loads(row["provenance"]), row["source"]
+    if not (
+        isinstance(cell, dict) and isinstance(provenance, dict) and isinstance(code, str) and len(code) == 64
+    ):
+        raise ValueError("source, provenance or cell is not what it should be")
+    if code == source():
+        if Cell.of(**cell).flat() != cell:
+            raise ValueError("its cell is not whole")
+        for name, value in cell.items():
+            if str(row.get(name)) != str(value):
+                raise ValueError(f"{name} is {shorten(row.get(name))}, but {shorten(value)} in its cell")
+    measures = {
+        name: _number(name, value) for name, value in row.items() if name not in cell and name not in LABELS
+    }
+    text = canonical(cell)
+    kept = {name: value for name, value in measures.items() if value is not None}
+    return sha256(text.encode()), code, text, json.dumps(kept), json.dumps(provenance)
+
+
+def _number(name: str, value: Any) -> float | None:
+    """A measure; None for one that this row does not have."""
+    value = json.loads(value or "null") if isinstance(value, str) else value
+    if value is None or value is pd.NA or value != value:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) == float("inf"):
+        raise ValueError(f"{name} must be a number, not {shorten(value)}")
+    return value

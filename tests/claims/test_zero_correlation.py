@@ -1,0 +1,385 @@
+"""Bob's rivals, what his accuracy is made of, and the test of claim A3: on made data, on small cells, and on the page."""
+
+import functools
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made import made
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
+from test_pages import glued, table
+
+from reuselab import stats
+from reuselab.book import build as book
+from reuselab.book import pages as page
+from reuselab.claims import baselines, coupling
+from reuselab.claims.baselines import ALICE, TERMS
+from reuselab.experiment import bases, cell, models, pairs, train
+from reuselab.experiment.cell import Cell
+from reuselab.runs.study import study
+
+SMALL = {
+    "probe": True,
+    "test_pairs": 1000,
+    "alice_pairs": 500,
+    "alice_epochs": 4,
+    "alice_device": "cpu",
+    "bob_pairs": 60,
+    "bob_epochs": 3,
+    "bob_device": "cpu",
+}
+DIGITS = (bases.load("digits", "train"),) * 2
+
+
+def small(**changed):
+    return Cell.of(**SMALL | changed)
+
+
+# The rivals.
+
+
+def test_a_rival_differs_from_bob_in_what_its_name_says_and_in_nothing_else():
+    own = small(network="cnn", retrain=2, alice_optimizer="sgd", alice_lr=0.1)
+    plain = {
+        f"alice_{field.name}": field.default
+        for field in fields(train.Recipe)
+        if field.name not in ("pairs", "device")
+    }
+    untrained = {"alice_task": "none", **plain}
+    alone = {"retrain": 5, "init": "fresh", **untrained}
+    expected = {
+        "Alice": {},
+        "random network": untrained,
+        "shuffled labels": {"alice_task": "shuffled"},
+        "Bob's labels": {"alice_task": "bob"},
+        "random network 1": untrained | {"alice_start": 1},
+        "random network 2": untrained | {"alice_start": 2},
+        "raw pixels": alone | {"probe": True},
+        "scratch": alone | {"probe": False},
+    }
+    found = baselines.rivals(own, starts=2)
+    assert {name: rival.flat() for name, rival in found.items()} == {
+        name: own.flat() | changed for name, changed in expected.items()
+    }
+
+
+def test_rivals_that_take_nothing_from_alice_are_one_cell_for_every_cut_and_recipe():
+    several = [
+        baselines.rivals(small(retrain=k, **recipe))
+        for k in (1, 3)
+        for recipe in baselines.OPTIMIZERS.values()
+    ]
+    for name in ("raw pixels", "scratch"):
+        assert len({rivals[name] for rivals in several}) == 1
+    assert len({rivals["random network"] for rivals in several}) == 2, "one for each cut"
+
+
+def test_every_optimizer_is_a_recipe_of_its_own_and_the_default_is_alices():
+    recipes = [small(**recipe).alice for recipe in baselines.OPTIMIZERS.values()]
+    assert len(set(recipes)) == len(recipes)
+    assert small(**baselines.OPTIMIZERS["AdamW"]).alice == small().alice
+
+
+def test_rows_carry_the_cut_and_the_recipe_that_a_rival_is_compared_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "study", functools.partial(study, workers=1, home=tmp_path))
+    cells = [
+        small(network="mlp", retrain=k, alice_epochs=0, **baselines.OPTIMIZERS[recipe])
+        for k in (1, 3)
+        for recipe in ("SGD", "AdamW")
+    ]
+    found = baselines.compare(
+        [*cells, small(network="mlp", retrain=2, alice_epochs=0, alice_lr=0.7)], only=[ALICE, "raw pixels"]
+    )
+    assert list(found.method) == [ALICE, "raw pixels"] * 5
+    assert list(found.retrain) == [1] * 4 + [3] * 4 + [2] * 2
+    assert list(found.optimizer) == ["SGD", "SGD", "AdamW", "AdamW"] * 2 + ["other"] * 2
+    assert found[found.method == "raw pixels"].bob_accuracy.nunique() == 1
+
+
+# What an Alice can be taught, by what comes of it.
+
+
+def accuracies(net, which=1000):
+    test = cell.draw(small(), "test", which, 77)
+    return train.accuracy(net, test, test.alice), train.accuracy(net, test, test.bob)
+
+
+def test_alice_learns_the_task_she_is_told_and_no_other():
+    """A network that answers by class without knowing the task is right on 10 % of the classes, give or take 10 %: below 0.4, not near 0.1."""
+    learned = {
+        task: accuracies(cell.train_alice(small(alice_task=task, alice_epochs=10)))
+        for task in ("own", "bob", "shuffled", "none")
+    }
+    assert learned["own"][0] > 0.8 and learned["bob"][1] > 0.8
+    assert max(learned["own"][1], learned["bob"][0], *learned["shuffled"], *learned["none"]) < 0.4
+
+
+def test_shuffled_labels_are_hers_in_another_order_for_other_images():
+    data = cell.draw(small(), "train", 400, 5)
+    dealt = cell._shuffled(small(alice_task="shuffled"), data.alice)
+    assert torch.equal(dealt.sort().values, data.alice.sort().values)
+    assert abs((dealt == data.alice).double().mean() - 0.1) < 4.5 * (0.09 / 400) ** 0.5
+
+
+@pytest.mark.parametrize("network", ["cnn", "mlp"])
+def test_an_untrained_alice_has_the_weights_that_training_begins_with(network):
+    c = small(network=network, alice_task="none")
+    start, none, other = (
+        cell.untrained_alice(c),
+        cell.train_alice(c),
+        cell.train_alice(small(network=network, alice_task="none", alice_start=1)),
+    )
+    began = cell.train_alice(small(network=network, alice_epochs=0))
+    for (name, weight), kept, first, another in zip(
+        start.named_parameters(), none.parameters(), began.parameters(), other.parameters()
+    ):
+        assert torch.equal(weight, kept) and torch.equal(weight, first)
+        assert not name.endswith("weight") or weight.unique().numel() == 1 or not torch.equal(weight, another)
+
+
+def test_calibration_gives_normalisation_the_statistics_of_its_inputs():
+    data = cell.draw(small(), "train", 300, 5)
+    net = models.build("cnn", data.shape, 10, 1)
+    train.calibrate(net, data)
+    inputs = data[:]
+    for block in list(net)[:3]:
+        convolved = block[1](block[0](inputs)).detach()
+        torch.testing.assert_close(block[2].running_mean, convolved.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(block[2].running_var, convolved.var((0, 2, 3)), atol=1e-5, rtol=1e-3)
+        inputs = torch.relu(
+            torch.nn.functional.batch_norm(
+                convolved, convolved.mean((0, 2, 3)), convolved.var((0, 2, 3), correction=0)
+            )
+        )
+
+
+# The solver.
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2, 4])
+def test_the_solved_head_is_ridge_on_standardised_features(blocks):
+    """Beside scikit-learn's own pipeline, on pairs that it was fitted to and on new ones."""
+    data, new = cell.draw(small(), "train", 150, 5), cell.draw(small(), "test", 100, 6)
+    lower = cell.train_alice(small(alice_task="none"))[:blocks]
+    probe = train.solve(lower, data, data.bob, 10)
+    with torch.no_grad():
+        features, fresh = (lower.eval()(images[:]).flatten(1).double().numpy() for images in (data, new))
+    scaler = StandardScaler().fit(features)
+    targets = np.where(np.eye(10)[data.bob.numpy()] > 0, 1.0, -1.0)
+    ridge = RidgeCV(train.PENALTIES).fit(scaler.transform(features), targets)
+    for images, x in ((data, features), (new, fresh)):
+        np.testing.assert_allclose(
+            train.predict(probe, images).numpy(), ridge.predict(scaler.transform(x)), atol=2e-4
+        )
+
+
+def test_the_solver_takes_absent_classes_and_constant_features():
+    base = made([30, 30, 30, 1])
+    base.images[:, :, :4] = 7
+    data = pairs.sample((base, base), 60, np.pad(np.full((3, 3), 1 / 9), ((0, 1), (0, 1))), seed=1)
+    probe = train.solve(cell.untrained_alice(small())[:0], data, data.bob, 4)
+    logits = train.predict(probe, data)
+    assert logits.shape == (60, 4) and torch.isfinite(logits).all() and 3 not in logits.argmax(1)
+    assert train.accuracy(probe, data, data.bob) > 0.9
+
+
+def test_solving_bobs_head_leaves_alice_as_she_was():
+    alice = cell.train_alice(small())
+    before = {name: value.clone() for name, value in alice.state_dict().items()}
+    trains = [w.requires_grad for w in alice.parameters()]
+    cell.run(small(retrain=2), alice)
+    assert all(torch.equal(before[name], value) for name, value in alice.state_dict().items())
+    assert trains == [w.requires_grad for w in alice.parameters()]
+
+
+# What is computed from accuracies.
+
+
+def imagined(leads, seeds=5, noise=0.01):
+    """Accuracies as `wide` gives them: at cut k + 1 Alice leads every rival by leads[k], chance being 0.1, with some noise."""
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(1, len(leads) + 1), range(seeds)], names=["retrain", "seed"])
+    columns = ["raw pixels", "random network", "random network 1", "random network 2", "shuffled labels"]
+    rivals = pd.DataFrame(0.5 + noise * rng.normal(size=(len(index), len(columns))), index, columns)
+    lead = np.repeat(leads, seeds) + noise * rng.normal(size=len(index))
+    return rivals.assign(**{ALICE: 0.5 + lead, "chance": 0.1})
+
+
+def test_the_terms_sum_to_the_whole_and_each_is_its_difference():
+    one = imagined([0.3, -0.2])
+    terms = baselines.decompose(one)
+    np.testing.assert_allclose(terms[list(TERMS)].sum(axis=1), one[ALICE] - 0.1, atol=1e-12)
+    np.testing.assert_allclose(terms.whole, one[ALICE] - 0.1, atol=1e-12)
+    others = (one["random network 1"] + one["random network 2"]) / 2
+    expected = [
+        one["raw pixels"] - 0.1,
+        others - one["raw pixels"],
+        one["random network"] - others,
+        one["shuffled labels"] - one["random network"],
+        one[ALICE] - one["shuffled labels"],
+    ]
+    for name, values in zip(TERMS, expected):
+        np.testing.assert_allclose(terms[name], values, atol=1e-12)
+
+
+def test_a_lead_is_a_paired_interval_widened_for_the_number_of_cuts():
+    one = imagined([0.1, 0.02, -0.1])
+    found = baselines.better(one, "random network")
+    for k, row in found.iterrows():
+        expected = stats.interval((one[ALICE] - one["random network"])[k], 1 - 0.05 / 3)
+        assert (row["mean"], row.low, row.high) == pytest.approx(expected)
+    assert list(found.verdict[[1, 3]]) == ["holds", "does not hold"]
+
+
+@pytest.mark.parametrize(
+    "leads, verdict",
+    [
+        ([0.2, 0.1, 0.3], "holds"),
+        ([0.2, -0.1, 0.3], "holds in part"),
+        ([-0.2, -0.1], "holds in part"),
+        ([0.2, 0.0], "holds in part"),
+        ([-0.4, -0.4], "does not hold"),
+    ],
+)
+def test_the_verdict_says_what_was_made(leads, verdict):
+    assert baselines.verdict(imagined(leads)) == verdict
+    assert baselines.verdict(imagined(leads, seeds=2)) == "undecided"
+
+
+def test_the_verdict_is_does_not_hold_where_bobs_answers_are_shuffled():
+    """Shuffled answers are right by luck: at chance, whatever the accuracy that they had. At most 1 in 20 such runs may seem to hold anywhere."""
+    rng = np.random.default_rng(1)
+    one = imagined([0.3, 0.3, 0.3])
+    labels = rng.integers(10, size=2000)
+
+    def shuffled(accuracy):
+        answers = np.where(rng.random(2000) < accuracy, labels, (labels + 1) % 10)
+        return (rng.permutation(answers) == labels).mean()
+
+    verdicts = [
+        baselines.verdict(one.assign(**{ALICE: [shuffled(accuracy) for accuracy in one[ALICE]]}))
+        for _ in range(20)
+    ]
+    assert baselines.verdict(one) == "holds"
+    assert verdicts.count("does not hold") >= 17 and "holds" not in verdicts
+
+
+def test_a_summary_holds_accuracies_leads_and_terms_paired_by_seed():
+    one = imagined([0.3, -0.2])
+    long = (
+        one.drop(columns="chance")
+        .melt(ignore_index=False, var_name="method", value_name="bob_accuracy")
+        .reset_index()
+    )
+    long = long.assign(chance=0.1, network="cnn", optimizer="AdamW", bob_pairs=60, alice_accuracy=0.9)
+    found = baselines.summarise(long).set_index(["quantity", "name", "retrain"])
+    for k in (1, 2):
+        for quantity, name, values in (
+            ("accuracy", ALICE, one[ALICE]),
+            ("accuracy", "chance", one.chance),
+            ("lead", "chance", one[ALICE] - 0.1),
+            ("lead", "raw pixels", one[ALICE] - one["raw pixels"]),
+            ("term", "optimizer", one["shuffled labels"] - one["random network"]),
+            ("own", ALICE, one[ALICE] * 0 + 0.9),
+        ):
+            assert tuple(found.loc[(quantity, name, k), ["mean", "low", "high"]]) == pytest.approx(
+                stats.interval(values[k])
+            ), (quantity, name, k)
+    assert set(found.n) == {5} and ("lead", ALICE, 1) not in found.index
+
+
+# That nothing is correlated.
+
+
+def test_independent_halves_pass_for_independent_and_coupled_ones_do_not():
+    def verdicts(rho, phi, seed=0):
+        sample = pairs.sample(DIGITS, 20_000, pairs.joint(10, rho), phi=phi, seed=seed)
+        return list(coupling.independence(sample, DIGITS).verdict)
+
+    assert verdicts(0, 0) == ["independent"] * 4
+    assert verdicts(0.1, 0) == ["dependent"] * 4
+    assert verdicts(0, 0.1) == ["independent", "dependent", "dependent", "dependent"]
+
+
+# The page.
+
+
+def test_the_page_meets_its_expectations(built):
+    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "zero_correlation.csv").set_index(
+        ["network", "method", "retrain"]
+    )
+    rows = table("zero_correlation").query("optimizer == 'AdamW' and bob_pairs == 100")
+    found = rows.groupby(["network", "method", "retrain"])[["bob_accuracy", "alice_accuracy"]].mean()
+    assert found.index.equals(expected.index)
+    for measure in found:
+        difference = (found[measure] - expected[measure]).abs()
+        assert (difference <= expected.tolerance).all(), difference[difference > expected.tolerance]
+
+
+def test_the_pages_summary_and_verdict_come_from_its_rows(built):
+    rows = table("zero_correlation")
+    assert not rows.duplicated(["network", "optimizer", "bob_pairs", "method", "retrain", "seed"]).any()
+    summary = table("zero_correlation_summary")
+    terms = (
+        summary[summary.quantity == "term"]
+        .pivot_table(index=["network", "optimizer", "bob_pairs", "retrain"], columns="name", values="mean")
+        .dropna()
+    )
+    assert len(terms) == 4 + 3
+    np.testing.assert_allclose(terms[list(TERMS)].sum(axis=1), terms.whole, atol=1e-9)
+    main = rows.query("optimizer == 'AdamW' and bob_pairs == 100 and network == 'cnn'")
+    assert (
+        glued("zero_correlation", "verdict")
+        == baselines.verdict(baselines.wide(main))
+        == table("zero_correlation_claims").verdict[0]
+    )
+    assert set(table("zero_correlation_proof").verdict) == {"independent"}
+
+
+def test_kept_reference_runs_are_whole_and_say_where_they_come_from(built):
+    for name, kept in page.references("zero_correlation").items():
+        facts = kept["provenance"].set_index("fact").value
+        assert {"preset", "seeds", "images", "device", "versions", "source", "made"} <= set(facts.index), name
+        assert (
+            (kept["claims"].claim == "A3").all()
+            and len(kept["claims"]) == 1
+            and kept["claims"].preset[0] == facts.preset
+        )
+        assert list(kept["summary"]) == list(table("zero_correlation_summary")), name
+        assert (kept["summary"].low <= kept["summary"].high).all()
+
+
+def test_a_reference_run_is_found_where_one_is_kept_and_only_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    assert page.references("zero_correlation") == {}
+    values = page.parameters("zero_correlation", "smoke", {})
+    before = book.key("zero_correlation", values)
+    (tmp_path / "quick" / "fashion").mkdir(parents=True)
+    for part in page.REFERENCE:
+        pd.DataFrame({"fact": ["preset"], "value": [part]}).to_csv(
+            tmp_path / "quick" / "fashion" / f"zero_correlation_{part}.csv", index=False
+        )
+    found = page.references("zero_correlation")
+    assert list(found) == ["quick/fashion"] and found["quick/fashion"]["claims"].value[0] == "claims"
+    assert page.references("task_correlation") == {}
+    assert book.key("zero_correlation", values) != before, "the page is made anew when a reference run is"
+
+
+@pytest.mark.parametrize(
+    "name, value, told",
+    [
+        ("networks", ["cnn", "mpl"], "did you mean mlp?"),
+        ("optimizers", ["adam"], "did you mean Adam?"),
+        ("bob_samples", [5], "from 10"),
+        ("starts", 0, "from 1 to 20"),
+        ("optimizer_seeds", 0, "from 1"),
+        ("rhos", [0.0], "no parameter"),
+    ],
+)
+def test_what_the_page_cannot_run_is_refused_in_one_line(name, value, told):
+    with pytest.raises(ValueError, match="^[^\n]*$") as refusal:
+        page.parameters("zero_correlation", "smoke", {name: value})
+    assert told in str(refusal.value)

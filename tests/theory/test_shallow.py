@@ -1,0 +1,337 @@
+"""Shallow models: the anchors exactly, closed forms against simulation, the tests of claim A1 on made-up tables, and the page's numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as laws
+
+from reuselab.book import build as book
+from reuselab.book import pages as page
+from reuselab.claims import registry as claims
+from reuselab.theory import relu, shallow
+
+ALPHAS = [-1, -0.6, -0.2, 0, 0.2, 0.6, 1]
+SMALL = shallow.Setting(k=4, ridges=[0.3], stops=[15], steps=60)
+PART = pd.Index([*shallow.PARTS, "theory and simulation agree", "weights from [1, 0] to [1, 1] and [1, -1]"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(-0.99, 0.99), st.floats(0.001, 10), st.sampled_from([1, 4, 9]), st.sampled_from(shallow.TASKS)
+)
+def test_the_anchors_of_her_weights_and_of_his_accuracy(a, lam, k, task):
+    """w2 / w1 = lam a / (1 - a^2 + lam), and accuracy 1/2 + arcsin((a w1 + w2) / |w|_Sigma) / pi, for any k and beta."""
+    setting = shallow.Setting(k=k, task=task)
+    ratio, r = shallow.theory(setting, "pairwise", [a], lam, np.inf)
+    q = lam * a / (1 - a**2 + lam)
+    assert ratio[0] == pytest.approx(q, abs=1e-12)
+    assert r[0] == pytest.approx((a + q) / np.sqrt(1 + q**2 + 2 * a * q), abs=1e-9)
+    sigma = np.array([[1, a], [a, 1]])
+    assert np.allclose(shallow.covariance(a, 1), sigma)
+    assert np.allclose(
+        np.linalg.solve(sigma + lam * np.eye(2), sigma[:, 0]), shallow.alice(sigma, np.array([1, 0]), lam)
+    )
+
+
+@pytest.mark.parametrize("coupling", shallow.COUPLINGS)
+@pytest.mark.parametrize("lam, steps", [(0.1, np.inf), (1.0, 200), (0.0, 7)])
+def test_the_limits_of_her_weights(coupling, lam, steps):
+    setting = shallow.Setting(k=9)
+    ratio, r = shallow.theory(setting, coupling, [-1, 0, 1], lam, steps)
+    assert np.allclose(ratio, [-1, 0, 1], atol=1e-12)
+    assert np.allclose(shallow.accuracy(r), [0, 0.5, 1], atol=0.06 if coupling == "global" else 1e-6)
+    assert shallow.accuracy(r)[1] == 0.5
+    for alpha, sign in ((-1, -1), (1, 1)):  # not only along beta: feature by feature
+        w = shallow.alice(setting.sigma(coupling, alpha), setting.tasks[0], lam, steps, setting.lr)
+        assert np.allclose(w[9:], sign * w[:9], atol=1e-12)
+
+
+def test_without_shrinkage_she_ignores_him_and_side_by_side_she_never_reaches_him():
+    ratio, _ = shallow.theory(SMALL, "pairwise", [-0.99, 0.5, 0.99], 0.0, np.inf)
+    assert np.allclose(ratio, 0, atol=1e-9)
+    beside = shallow.Setting(k=4, shift=2)
+    assert (np.abs(shallow.theory(beside, "global", [-1, 1], 0.3, np.inf)[0]) < 0.9).all()
+
+
+def test_early_stopping_is_gradient_descent_step_by_step():
+    sigma, own = SMALL.sigma("global", -0.6), SMALL.tasks[0]
+    w = np.zeros(8)
+    for _ in range(25):
+        w = w - 0.05 * (sigma @ (w - own) + 0.2 * w)
+    assert np.allclose(shallow.alice(sigma, own, 0.2, 25, 0.05), w, atol=1e-14)
+    assert np.allclose(shallow.alice(sigma, own, 0.2, 5000, 0.05), shallow.alice(sigma, own, 0.2), atol=1e-12)
+
+
+@pytest.mark.parametrize("length, shift", [(0, 0), (0.5, 0), (1.5, 0), (1.5, 3), (20, 0), (20, 1)])
+def test_sigma_is_a_covariance_at_each_alpha(length, shift):
+    for alpha in np.linspace(-1, 1, 21):
+        sigma = shallow.covariance(alpha, 9, length, shift)
+        assert np.array_equal(sigma, sigma.T) and np.allclose(np.diag(sigma), 1)
+        assert np.linalg.eigvalsh(sigma)[0] > 1 - abs(alpha) - 1e-9
+        half = shallow.root(sigma)
+        assert np.allclose(half @ half, sigma, atol=1e-9)
+    turned = shallow.covariance(-0.5, 9, length, shift)
+    assert np.allclose(turned[:9, 9:], -shallow.covariance(0.5, 9, length, shift)[:9, 9:])
+    assert np.allclose(turned[:9, :9], shallow.covariance(0.5, 9, length, shift)[:9, :9])
+
+
+def test_the_kernel_falls_with_the_distance_of_pixels():
+    sigma = shallow.covariance(1, 4, 1.5, 2)
+    by_hand = [1, *(np.exp(-d / 4.5) for d in (1, 1, 2)), *(np.exp(-d / 4.5) for d in (4, 9, 5, 10))]
+    assert np.allclose(sigma[0], by_hand)
+
+
+@pytest.mark.parametrize("r", [-0.9, -0.2, 0.0, 0.5])
+@pytest.mark.parametrize("n", [1, 4, 30])
+def test_students_t_says_how_often_the_sign_is_right(r, n):
+    draws, rng = 20_000, np.random.default_rng(n)
+    s, e = rng.standard_normal((2, draws, n))
+    t = r * s + np.sqrt(1 - r**2) * e
+    p = float(shallow.right_sign(r, n))
+    share = ((s * t).sum(1) > 0).mean()
+    assert abs(share - p) < 3.9 * np.sqrt(p * (1 - p) / draws) + 1e-9  # Bonferroni at 0.1 % over 12
+    assert shallow.right_sign(-r, n) == pytest.approx(1 - p)
+    if n == 1:
+        assert p == pytest.approx(shallow.accuracy(r))
+
+
+def test_fine_tuning_one_number_is_even_in_r_and_costs_where_the_sign_was_right():
+    r = np.linspace(0.01, 1, 50)
+    assert np.allclose(shallow.tuned(r, 8), shallow.tuned(-r, 8))
+    assert (shallow.tuned(r, 8) <= shallow.accuracy(r)).all()
+    assert shallow.tuned(0.0, 8) == 0.5 and shallow.tuned(1.0, 8) == 1
+    assert (np.diff(shallow.tuned(r, 8)) > 0).all()
+
+
+def test_simulated_accuracies_have_the_mean_and_the_spread_of_the_formulas():
+    sigma, (own, his), draws = SMALL.sigma("global", -0.3), SMALL.tasks, 4000
+    w = shallow.alice(sigma, own, 0.3)
+    r = shallow.correlation(w, his, sigma)
+    for n, expected in ((0, shallow.accuracy(r)), (3, shallow.tuned(r, 3))):
+        found = shallow.reuse(
+            np.tile(w, (1, draws, 1)), shallow.root(sigma)[None], his, n, 4, np.random.default_rng(n)
+        )[0]
+        spread = shallow.spread(r, n, 4)
+        assert abs(found.mean() - expected) < 3.3 * spread / np.sqrt(draws)
+        assert abs(found.var() / spread**2 - 1) < 4 * np.sqrt(2 / draws)
+
+
+def test_training_on_samples_has_the_closed_form_as_its_mean():
+    sigma, (own, _), seeds = SMALL.sigma("global", 0.6), SMALL.tasks, 400
+    w = shallow.train(shallow.root(sigma)[None], own, 0.3, 20, 0.05, seeds, np.random.default_rng(0))[0]
+    z = (w.mean(0) - shallow.alice(sigma, own, 0.3, 20, 0.05)) / (w.std(0, ddof=1) / np.sqrt(seeds))
+    assert np.abs(z).max() < laws.norm.isf(0.005 / len(z))
+
+
+def test_a_hidden_layers_risk_and_floor_are_those_of_sampling():
+    half, (_, his), rng = shallow.root(SMALL.sigma("global", -0.6)), SMALL.tasks, np.random.default_rng(0)
+    start, net = rng.standard_normal((5, 8)), relu.Net(rng.standard_normal((5, 8)), rng.standard_normal(5))
+    found = shallow._one_hidden(half, his, start, net, [20], 0, 0)
+    x = rng.standard_normal((100_000, 8)) @ half
+    label, active = x @ his / np.linalg.norm(his @ half), np.maximum(x @ net.w.T, 0)
+    error = (active @ net.v / np.linalg.norm(his @ half) - label) ** 2
+    value, expected, spread = found["unchanged risk", 0]
+    assert abs(error.mean() - expected) < 3.3 * error.std() / np.sqrt(len(x))
+    assert abs(value - expected) < 3.3 * spread
+    floor = ((label - active @ np.linalg.lstsq(active, label, rcond=None)[0]) ** 2).mean()
+    assert found["share", 0][0] == pytest.approx(1 - floor, abs=0.01)
+    assert found["fine-tuned risk", 20][1] >= 1 - found["share", 0][0] - 1e-9
+
+
+def test_hidden_alices_learn_their_task_alone_or_side_by_side():
+    roots, own = (
+        np.stack([shallow.root(SMALL.sigma("pairwise", alpha)) for alpha in (0, 0.5)]),
+        SMALL.tasks[0],
+    )
+    start, w, v = shallow.hidden_alices(roots, own, 8, 300, 0.02, 2)
+    _, alone, _ = shallow.hidden_alices(roots[:1], own, 8, 300, 0.02, 2)
+    assert np.allclose(w[0], alone[0], atol=1e-4)
+    target = relu.Net(np.stack([own, -own]), np.array([1.0, -1.0]))
+    assert all(relu.risk(relu.Net(w[0, i], v[0, i]), target) < 0.05 for i in range(2))
+    assert start.shape == (2, 8, 8) and w.shape == (2, 2, 8, 8)
+
+
+def test_the_global_coupling_helps_smooth_tasks_and_harms_rough_ones():
+    setting = shallow.Setting(k=9)
+    smooth, gain = shallow.advantage(setting, shallow.vector("mean", 9), 0.1, 0.3, 64)
+    rough, loss = shallow.advantage(setting, shallow.vector("rough", 9), 0.1, 0.3, 64)
+    assert smooth > 1 > rough and gain > 0 > loss
+
+
+def test_the_tables_repeat_and_do_not_depend_on_the_global_seed():
+    arguments = (SMALL, ALPHAS, [4], 3, 2)
+    np.random.seed(1)
+    one = pd.concat([shallow.linear(*arguments), shallow.hidden(SMALL, ALPHAS, [4], 3, 5, 0.01, 2)])
+    np.random.seed(2)
+    two = pd.concat([shallow.linear(*arguments), shallow.hidden(SMALL, ALPHAS, [4], 3, 5, 0.01, 2)])
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    assert len(one) == 2 * 7 * 2 * (2 * 4 + 7)
+    assert set(shallow.tests(one).verdict) == {"undecided"}
+
+
+def made(seeds=8, seed=0, bias=0.0):
+    """A table made to hold: closed forms and Gaussian noise of a known size; `bias` is what theory does not know of."""
+    rng, tables = np.random.default_rng(seed), []
+    places = [(coupling, alpha) for coupling in shallow.COUPLINGS for alpha in ALPHAS]
+    for rule, strength, lam, steps in SMALL.rules:
+        ratio, r = (
+            np.concatenate([shallow.theory(SMALL, c, ALPHAS, lam, steps)[i] for c in shallow.COUPLINGS])[
+                :, None
+            ]
+            for i in (0, 1)
+        )
+        own = 0.5 + 0.01 * rng.standard_normal((len(places), seeds))
+        slip = 0.01 * rng.standard_normal(own.shape) * (np.abs([a for _, a in places]) < 1)[:, None]
+        found = [
+            ("own weight", 0, own, 0.5, np.nan),
+            ("bob's weight", 0, (ratio + slip) * own, ratio * 0.5, np.nan),
+        ]
+        found += [
+            (name, n, mean + bias + 0.01 * rng.standard_normal(own.shape), mean, 0.01)
+            for name, n, mean in (
+                ("unchanged", 0, shallow.accuracy(r)),
+                ("fine-tuned", 64, shallow.tuned(r, 64)),
+            )
+        ]
+        tables += [shallow._rows("linear", places, rule, strength, *each) for each in found]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_the_tests_say_holds_of_a_table_made_to_hold():
+    found = shallow.tests(made())
+    assert set(found.part) == set(PART)
+    assert (found.verdict == "holds").all(), found
+    assert shallow.verdict(found) == "holds"
+
+
+def test_the_tests_say_does_not_hold_of_shuffled_rows():
+    table = made()
+    for _, rows in table.groupby(["measure", "n"]):
+        table.loc[rows.index, "value"] = np.random.default_rng(1).permutation(rows.value)
+    found = shallow.tests(table).set_index("part").verdict
+    assert not (found == "holds").any(), found
+    assert shallow.verdict(shallow.tests(table)) == "does not hold"
+
+
+@pytest.mark.parametrize(
+    "part, spoil",
+    [
+        (
+            "theory and simulation agree",
+            lambda t: t.assign(value=t.value + np.where(t.measure == "fine-tuned", 0.02, 0)),
+        ),
+        (
+            "unchanged, useless at alpha = 0",
+            lambda t: t.assign(
+                value=t.value + np.where((t.measure == "unchanged") & (t.alpha == 0), 0.06, 0)
+            ),
+        ),
+        (
+            "unchanged, hurt by negative alpha",
+            lambda t: t.assign(value=np.where((t.measure == "unchanged") & (t.alpha == -0.2), 0.5, t.value)),
+        ),
+        (
+            "fine-tuned, exploits the weakest alpha",
+            lambda t: t.assign(value=np.where((t.measure == "fine-tuned") & (t.alpha == 0.2), 0.5, t.value)),
+        ),
+        (
+            "fine-tuned, flips the sign",
+            lambda t: t.assign(value=np.where((t.measure == "fine-tuned") & (t.alpha == -0.6), 0.4, t.value)),
+        ),
+        (
+            "fine-tuned, most of all global",
+            lambda t: t.assign(coupling=t.coupling.map({"global": "pairwise", "pairwise": "global"})),
+        ),
+        ("Bob's accuracy rises with alpha", lambda t: t.assign(alpha=-t.alpha)),
+        (
+            "weights from [1, 0] to [1, 1] and [1, -1]",
+            lambda t: t.assign(
+                value=t.value * np.where((t.measure == "bob's weight") & (t.alpha == 1), 0.9, 1)
+            ),
+        ),
+    ],
+)
+def test_each_part_can_fail(part, spoil):
+    assert shallow.tests(spoil(made())).set_index("part").verdict[part] in ("does not hold", "holds in part")
+
+
+def test_the_residuals_of_noise_look_like_noise_and_those_of_a_bias_do_not():
+    passed = [
+        (told["largest"] < told["bound"], told["low"] < told["square"] < told["high"])
+        for told in (shallow.noise(shallow.residuals(made(seed=seed))) for seed in range(15))
+    ]
+    assert np.mean(passed, 0).min() >= 0.8
+    assert not all(
+        word == "holds"
+        for word in shallow.tests(made(bias=0.01)).query("part == 'theory and simulation agree'").verdict
+    )
+    off = made()
+    fixed = off.measure == "bob's weight"
+    off.loc[fixed, "value"] = off.expected[fixed] + 0.1
+    found = shallow.residuals(off)
+    assert np.isinf(found.z[found.fixed]).all() and found.fixed.sum() == fixed.sum() / 8
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: shallow.Setting(k=3), "k must be a square"),
+        (lambda: shallow.Setting(k=0), "k must be a whole number from 1"),
+        (lambda: shallow.Setting(length=0), "length must be a number above 0"),
+        (lambda: shallow.Setting(task="smooth"), "task must be one of mean, random, rough"),
+        (lambda: shallow.Setting(ridges=[0.0]), "each item of ridges must be a number above 0"),
+        (lambda: shallow.Setting(stops=[0]), "each item of stops must be a whole number from 1"),
+        (lambda: shallow.Setting(lr=0.5), "lr must be at most"),
+        (lambda: shallow.covariance(1.1, 4), "each item of alphas must be a number from -1 to 1"),
+        (lambda: shallow.root(np.array([[1.0, 2.0], [2.0, 1.0]])), "no negative eigenvalue"),
+        (lambda: page.parameters("shallow", "quick", {"k": 8}), "k must be a square"),
+        (
+            lambda: page.parameters("shallow", "quick", {"alphas": [-1, 0, 1]}),
+            "alphas must hold -1, 0, 1 and a value on either side",
+        ),
+        (lambda: page.parameters("shallow", "quick", {"alphas": [-0.5, 0, 0.5]}), "alphas must hold"),
+        (lambda: page.parameters("shallow", "quick", {"k": 100}), "lr must be at most"),
+        (lambda: page.parameters("shallow", "quick", {"width": 0}), "width must be a whole number from 1"),
+        (lambda: page.parameters("shallow", "quick", {"samples": []}), "samples must be a list"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_the_page_meets_its_expectations(built):
+    """By hand from its table: the anchors of the linear model, and what a hidden layer scored here before."""
+    rows = pd.read_csv(book.BUILD / "pages" / "smoke" / "shallow.csv")
+    exact = rows[rows.z.notna()]
+    assert (exact.z.abs() < laws.norm.isf(0.005 / len(exact))).all() and 0.6 < (exact.z**2).mean() < 1.5
+    linear = rows.query("model == 'linear' and coupling == 'pairwise' and rule == 'ridge'").set_index(
+        ["measure", "alpha"]
+    )
+    for a in (-0.6, 0.2):
+        q = 0.3 * a / (1 - a**2 + 0.3)
+        assert linear.expected["bob's weight", a] / linear.expected["own weight", a] == pytest.approx(
+            q, abs=0.01
+        )
+        r = (a + q) / np.sqrt(1 + q**2 + 2 * a * q)
+        assert linear.value["unchanged", a] == pytest.approx(0.5 + np.arcsin(r) / np.pi, abs=0.06)
+    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "shallow.csv")
+    found = rows[rows.model == "hidden"].merge(
+        expected, on=["coupling", "alpha", "measure", "n"], suffixes=("", "_expected")
+    )
+    assert len(found) == len(expected)
+    assert ((found.value - found.value_expected).abs() <= found.tolerance).all(), found
+
+
+def test_the_pages_verdict_is_that_of_its_parts(built):
+    folder = book.BUILD / "pages" / "smoke"
+    parts = pd.read_csv(folder / "shallow_tests.csv")
+    assert (
+        claims.scoreboard(folder).set_index("claim").verdict["A1"]
+        == shallow.verdict(parts)
+        == "holds in part"
+    )
+    failed = parts[parts.verdict != "holds"]
+    assert list(zip(failed.part, failed.model)) == [("fine-tuned, exploits the weakest alpha", "hidden")]

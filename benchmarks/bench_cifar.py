@@ -31,7 +31,7 @@ def main():
     alice = cell.train_alice(one)
     seconds = time.perf_counter() - start
     print(
-        f"accuracy {train.accuracy(alice, test, test.alice):.4f} on {len(test):,} images, after {given.epochs} epochs of {given.images:,} in {recipe['precision']}, "
+        f"accuracy {train.accuracy(alice, test, test.alice_labels):.4f} on {len(test):,} images, after {given.epochs} epochs of {given.images:,} in {recipe['precision']}, "
         f"{seconds:.1f} seconds, seed {given.seed}, on {machine()['device']}"
     )
 

@@ -88,11 +88,13 @@ class Rehearsal:
         for cell in cells:
             measures = found.get(store.digest(cell))
             if measures is None:
-                self.work[studies.alice_name(cell.alices())] = self._price(
-                    "alice", _alike(cell.alices()), cells_.train_alice
+                self.work[studies.alice_name(cell.alice_cell())] = self._price(
+                    "alice", _alike(cell.alice_cell()), cells_.train_alice
                 )[0]
                 plain = replace(
-                    _alike(cell), alice_task="own", alice=replace(Cell().alice, device=cell.alice.device)
+                    _alike(cell),
+                    alice_task="own",
+                    alice_recipe=replace(Cell().alice_recipe, device=cell.alice_recipe.device),
                 )
                 seconds, row = self._price("bob", plain, _bob)
                 self.work[store.digest(cell)] = seconds

@@ -139,8 +139,8 @@ def explain(some: list[Cell], pairs: Pairs) -> list[Explained]:
     found, alice, known = [], None, None
     with cells.repeatable():
         for cell in some:
-            if cell.alices() != known:
-                alice, known = kept_alice(cell), cell.alices()
+            if cell.alice_cell() != known:
+                alice, known = kept_alice(cell), cell.alice_cell()
             bob = cells.train_bob(cell, alice)
             found.append(Explained(pairs, attribution.answers(bob, pairs), attribution.maps(bob, pairs)[0]))
     return found
@@ -149,11 +149,11 @@ def explain(some: list[Cell], pairs: Pairs) -> list[Explained]:
 def conflicts(cell: Cell, n: int) -> Pairs:
     """`n` pairs of unseen images with unlike labels, whatever the cell's rho: there it shows whose half Bob reads."""
     drawn = cells.draw(replace(cell, rho=0.0), "test", 4 * n + 20, cell.seed)
-    return replace(drawn, index=drawn.index[drawn.alice != drawn.bob][:n])
+    return replace(drawn, index=drawn.index[drawn.alice_labels != drawn.bob_labels][:n])
 
 
 def kept_alice(cell: Cell) -> models.Network:
     """The cell's Alice: with the weights that a study kept, or trained."""
     with Store() as store:
-        weights = store.alice(alice_name(cell.alices()))
+        weights = store.alice(alice_name(cell.alice_cell()))
     return cells.train_alice(cell) if weights is None else with_weights(cell, weights)

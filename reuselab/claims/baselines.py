@@ -40,7 +40,9 @@ def rivals(cell: Cell, starts: int = 0) -> dict[str, Cell]:
     """
     everything = len(models.blocks(cell.network))
     untrained = replace(
-        cell, alice_task="none", alice=Recipe(pairs=cell.alice.pairs, device=cell.alice.device)
+        cell,
+        alice_task="none",
+        alice_recipe=Recipe(pairs=cell.alice_recipe.pairs, device=cell.alice_recipe.device),
     )
     without = replace(untrained, retrain=everything, init="fresh")
     if cell.layout == ALONE and cell.bob_base in ("", cell.base):

@@ -43,7 +43,7 @@ def independence(
     z1, z2 = ((z - z.mean(0)) / np.maximum(z.std(0), 1e-9) for z in (z1, z2))
     a, b = (
         np.eye(int(labels.max()) + 1, dtype=np.float32)[labels.numpy()]
-        for labels in (sample.alice, sample.bob)
+        for labels in (sample.alice_labels, sample.bob_labels)
     )
 
     def largest(order: NDArray[np.int64]) -> list[float]:

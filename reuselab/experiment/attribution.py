@@ -116,7 +116,7 @@ def without(net: Network, images: Pairs) -> dict[str, float]:
     changed_*: share of answers that another half changes. bob_accuracy_*: his accuracy then. share_changed, share_lost: how
     much of either falls on Bob's half; NaN where both losses together are below `LEAST_LOSS`.
     """
-    plain, labels, found = answers(net, images), images.bob.cpu(), {}
+    plain, labels, found = answers(net, images), images.bob_labels.cpu(), {}
     for whose in ("bob", "alice"):
         other = answers(net, images, swapped, whose)
         found[f"changed_{whose}"] = _mean(other != plain)
@@ -137,7 +137,9 @@ def decodable(lower: Network, fit: Pairs, test: Pairs) -> dict[str, float]:
     classes = {"alice": len(fit.first.classes), "bob": len(fit.second.classes)}
     return {
         f"decodable_{whose}": trainer.accuracy(
-            trainer.solve(lower, fit, getattr(fit, whose), count), test, getattr(test, whose)
+            trainer.solve(lower, fit, getattr(fit, f"{whose}_labels"), count),
+            test,
+            getattr(test, f"{whose}_labels"),
         )
         for whose, count in classes.items()
     }

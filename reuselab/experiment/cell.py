@@ -53,7 +53,7 @@ class Cell:
     alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated; or "imagenet":
     she comes with the weights that torchvision publishes (see `models.pretrained`).
     bob_task: his own labels or, as a control, his own shuffled, in training and test.
-    alice_start: which draw of her initial weights; all else that is random stays. alice, bob: how each trains.
+    alice_start: which draw of her initial weights; all else that is random stays. alice_recipe, bob_recipe: how each trains.
     test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
     to the halves (see `attribution.measures`); 0: none. seed: of everything.
     """
@@ -76,8 +76,8 @@ class Cell:
     test_pairs: int = 2000
     attribute: int = 0
     seed: int = 0
-    alice: Recipe = field(default_factory=Recipe)
-    bob: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
+    alice_recipe: Recipe = field(default_factory=Recipe)
+    bob_recipe: Recipe = field(default_factory=lambda: Recipe(pairs=100, epochs=60, batch=50))
 
     def __post_init__(self):
         for field_ in fields(self):
@@ -114,32 +114,32 @@ class Cell:
             known("parameter", name, RULES)
             RULES[name](name, flat[name])
         cell = cls()
-        recipes = {
-            who: replace(
-                getattr(cell, who),
-                **{
-                    name.removeprefix(who + "_"): value
-                    for name, value in flat.items()
-                    if name.removeprefix(who + "_") in trainer.RULES and name.startswith(who)
-                },
-            )
-            for who in ("alice", "bob")
-        }
+
+        def recipe(who: str) -> Recipe:
+            given = {
+                name.removeprefix(f"{who}_"): value for name, value in flat.items() if name.startswith(who)
+            }
+            own = {name: value for name, value in given.items() if name in trainer.RULES}
+            return replace(getattr(cell, f"{who}_recipe"), **own)
+
         own = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in flat.items() if name in own}, **recipes)
+        plain = {name: value for name, value in flat.items() if name in own}
+        return cls(**plain, alice_recipe=recipe("alice"), bob_recipe=recipe("bob"))
 
     def flat(self) -> dict[str, Any]:
         """Every parameter under one name, recipes with their owner's prefix: the first columns of a row."""
         nested = asdict(self)
         recipes = {
-            f"{who}_{name}": value for who in ("alice", "bob") for name, value in nested.pop(who).items()
+            f"{who}_{name}": value
+            for who in ("alice", "bob")
+            for name, value in nested.pop(f"{who}_recipe").items()
         }
         return nested | recipes
 
-    def alices(self) -> "Cell":
+    def alice_cell(self) -> "Cell":
         """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
         plain = Cell()
-        bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob"]
+        bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob_recipe"]
         if self.layout == ALONE and self.alice_task != "bob":
             bobs.append("bob_classes")
         return replace(self, **{name: getattr(plain, name) for name in bobs})
@@ -205,16 +205,16 @@ def draw(
 
 def enough(cell: Cell) -> None:
     """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
-    his = draw(cell, "train", cell.bob.pairs, 0, "bob", last=True)
+    his = draw(cell, "train", cell.bob_recipe.pairs, 0, "bob", last=True)
     draw(cell, "test", cell.test_pairs, 0, "bob")
     if cell.alice_task == IMAGENET:
         return
-    hers = draw(cell, "train", cell.alice.pairs, 0, _taught(cell))
+    hers = draw(cell, "train", cell.alice_recipe.pairs, 0, _taught(cell))
     draw(cell, "test", cell.test_pairs, 0, _taught(cell))
     sets = {bases.SAME.get(name, name) for name in (cell.base, cell.bob_base or cell.base)}
     if (_taught(cell) == "bob" or len(sets) == 1) and torch.isin(hers.index, his.index).any():
         raise ValueError(
-            f"{cell.alice.pairs:,} photographs for Alice leave fewer than {cell.bob.pairs:,} for Bob of the classes that both tasks have"
+            f"{cell.alice_recipe.pairs:,} photographs for Alice leave fewer than {cell.bob_recipe.pairs:,} for Bob of the classes that both tasks have"
         )
 
 
@@ -249,17 +249,17 @@ def train_alice(cell: Cell) -> models.Network:
     if cell.alice_task == IMAGENET:
         return models.pretrained(cell.network, draw(cell, "train", 1, 0).shape)
     seeds, whose = _seeds(cell), _taught(cell)
-    data = draw(cell, "train", cell.alice.pairs, seeds["alice_pairs"], whose)
+    data = draw(cell, "train", cell.alice_recipe.pairs, seeds["alice_pairs"], whose)
     net = untrained_alice(cell)
     if cell.alice_task == "none":
         trainer.calibrate(net, data)
     else:
-        labels = getattr(data, whose)
+        labels = getattr(data, f"{whose}_labels")
         trainer.train(
             net,
             data,
             _shuffled(cell, labels) if cell.alice_task == "shuffled" else labels,
-            cell.alice,
+            cell.alice_recipe,
             seeds["alice_order"],
         )
     return net
@@ -274,18 +274,18 @@ def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, 
     seeds = _seeds(cell)
     stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
     data = draw(cell, split, n, seeds[stream], "bob", last=True)
-    return data, _shuffled(cell, data.bob) if cell.bob_task == "shuffled" else data.bob
+    return data, _shuffled(cell, data.bob_labels) if cell.bob_task == "shuffled" else data.bob_labels
 
 
 def train_bob(cell: Cell, alice: models.Network) -> models.Network:
     """Bob's network: Alice's lower blocks under the top `cell.retrain` blocks, or a probe, trained on his labels."""
     seeds, classes = _seeds(cell), len(_groups(cell, "bob"))
-    data, labels = _bobs(cell, "train", cell.bob.pairs)
+    data, labels = _bobs(cell, "train", cell.bob_recipe.pairs)
     if cell.probe:
         return trainer.solve(alice[: len(alice) - cell.retrain], data, labels, classes)
     own = models.build(cell.network, data.shape, classes, seeds["bob_weights"])
     net = models.reuse(alice, own, cell.retrain, cell.init)
-    trainer.train(net, data, labels, cell.bob, seeds["bob_order"])
+    trainer.train(net, data, labels, cell.bob_recipe, seeds["bob_order"])
     return net
 
 
@@ -297,7 +297,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
     (computed with one thread). Pass `alice` to spare her training; None trains her.
     """
     with repeatable():
-        alice = (alice or train_alice(cell)).to(trainer.device(cell.bob.device))
+        alice = (alice or train_alice(cell)).to(trainer.device(cell.bob_recipe.device))
         bob = train_bob(cell, alice)
         seeds, whose = _seeds(cell), _taught(cell)
         test, answers = _bobs(cell, "test", cell.test_pairs)
@@ -310,7 +310,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
         row = cell.flat() | {
             "alice_accuracy": float("nan")
             if cell.alice_task == IMAGENET
-            else trainer.accuracy(alice, hers, getattr(hers, whose)),
+            else trainer.accuracy(alice, hers, getattr(hers, f"{whose}_labels")),
             "bob_accuracy": trainer.accuracy(bob, test, answers),
             "chance": 1 / len(labels),
             "ceiling": pairs.ceiling(labels),

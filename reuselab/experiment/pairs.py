@@ -111,12 +111,12 @@ class Pairs:
         return 3 if self.layout == "beside" else 2
 
     @property
-    def alice(self) -> Tensor:
+    def alice_labels(self) -> Tensor:
         """Alice's labels, int64 [n]."""
         return self.first.labels[self.index[:, 0].long()]
 
     @property
-    def bob(self) -> Tensor:
+    def bob_labels(self) -> Tensor:
         """Bob's labels, int64 [n]."""
         return self.second.labels[self.index[:, 1].long()]
 

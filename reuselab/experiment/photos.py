@@ -27,11 +27,11 @@ class Photos:
     halves_along = None
 
     @property
-    def alice(self) -> Tensor:
+    def alice_labels(self) -> Tensor:
         """The labels, for whoever has these photographs; `Pairs` has two of each."""
         return self.labels
 
-    bob = alice
+    bob_labels = alice_labels
 
     def __len__(self) -> int:
         return len(self.images)

@@ -182,7 +182,9 @@ def _class(bob: Explained, which: int) -> str:
 
 
 def _labels_of(pairs: Pairs, which: int) -> str:
-    return f"{pairs.first.classes[pairs.alice[which]]} | {pairs.second.classes[pairs.bob[which]]}"
+    return (
+        f"{pairs.first.classes[pairs.alice_labels[which]]} | {pairs.second.classes[pairs.bob_labels[which]]}"
+    )
 
 
 def _picture(axes: Axes, pairs: Pairs, which: int) -> None:

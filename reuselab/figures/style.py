@@ -383,7 +383,7 @@ def _gallery(axes: Axes, sample: Pairs, columns: int = 2) -> None:
         axes.text(
             x + width / 2,
             y - down / 3,
-            f"{sample.first.classes[sample.alice[i]]}, {sample.second.classes[sample.bob[i]]}",
+            f"{sample.first.classes[sample.alice_labels[i]]}, {sample.second.classes[sample.bob_labels[i]]}",
             ha="center",
             fontsize=9,
         )

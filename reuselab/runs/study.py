@@ -66,18 +66,18 @@ def grid(**axes: Any) -> list[Cell]:
 
 def ready(cells: Sequence[Cell]) -> None:
     """Raise ValueError or FileNotFoundError, in one line, unless this machine has the cells' devices and image sets, and these enough images."""
-    for name in {recipe.device for cell in cells for recipe in (cell.alice, cell.bob)}:
+    for name in {recipe.device for cell in cells for recipe in (cell.alice_recipe, cell.bob_recipe)}:
         train.device(name)
     for name in {base for cell in cells for base in (cell.base, cell.bob_base) if base}:
         bases.load(name, "train")
     for cell in dict.fromkeys(
-        replace(cell.alices(), bob_classes=cell.bob_classes, bob=cell.bob, seed=0)
+        replace(cell.alice_cell(), bob_classes=cell.bob_classes, bob_recipe=cell.bob_recipe, seed=0)
         for cell in cells
         if cell.layout == cells_.ALONE
     ):
         cells_.enough(cell)
     for cell in dict.fromkeys(
-        replace(cell.alices(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET
+        replace(cell.alice_cell(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET
     ):
         cells_.train_alice(cell)  # fetches her weights, once
 
@@ -245,7 +245,7 @@ def _by_alice(cells: list[Cell]) -> list[_Job]:
     """Cells grouped by the Alice they share."""
     groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.alices(), []).append(cell)
+        groups.setdefault(cell.alice_cell(), []).append(cell)
     return [_Job(alice, bobs) for alice, bobs in groups.items()]
 
 
@@ -299,7 +299,7 @@ def _pool(cells: list[Cell], workers: int | None, client: Any, limit: float | No
     if workers is None:
         cpu = all(
             train.device(name).type == "cpu"
-            for name in {r.device for cell in cells for r in (cell.alice, cell.bob)}
+            for name in {r.device for cell in cells for r in (cell.alice_recipe, cell.bob_recipe)}
         )
         workers = os.cpu_count() or 1 if cpu else 1
     workers = min(workers, len(cells))
@@ -355,7 +355,7 @@ def work(function: Callable, *args: Any, limit: float | None = None) -> tuple[An
         start = time.perf_counter()
         result = function(*args)
         seconds = round(time.perf_counter() - start, 4)
-    device = args[0].bob.device if args else "auto"
+    device = args[0].bob_recipe.device if args else "auto"
     return result, machine(device) | {"source": source(), "seconds": seconds}
 
 

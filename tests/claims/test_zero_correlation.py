@@ -78,9 +78,9 @@ def test_rivals_that_take_nothing_from_alice_are_one_cell_for_every_cut_and_reci
 
 
 def test_every_optimizer_is_a_recipe_of_its_own_and_the_default_is_alices():
-    recipes = [small(**recipe).alice for recipe in baselines.OPTIMIZERS.values()]
+    recipes = [small(**recipe).alice_recipe for recipe in baselines.OPTIMIZERS.values()]
     assert len(set(recipes)) == len(recipes)
-    assert small(**baselines.OPTIMIZERS["AdamW"]).alice == small().alice
+    assert small(**baselines.OPTIMIZERS["AdamW"]).alice_recipe == small().alice_recipe
 
 
 def test_rows_carry_the_cut_and_the_recipe_that_a_rival_is_compared_with(tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_rows_carry_the_cut_and_the_recipe_that_a_rival_is_compared_with(tmp_pat
 
 def accuracies(net, which=1000):
     test = cell.draw(small(), "test", which, 77)
-    return train.accuracy(net, test, test.alice), train.accuracy(net, test, test.bob)
+    return train.accuracy(net, test, test.alice_labels), train.accuracy(net, test, test.bob_labels)
 
 
 def test_alice_learns_the_task_she_is_told_and_no_other():
@@ -119,9 +119,9 @@ def test_alice_learns_the_task_she_is_told_and_no_other():
 
 def test_shuffled_labels_are_hers_in_another_order_for_other_images():
     data = cell.draw(small(), "train", 400, 5)
-    dealt = cell._shuffled(small(alice_task="shuffled"), data.alice)
-    assert torch.equal(dealt.sort().values, data.alice.sort().values)
-    assert abs((dealt == data.alice).double().mean() - 0.1) < 4.5 * (0.09 / 400) ** 0.5
+    dealt = cell._shuffled(small(alice_task="shuffled"), data.alice_labels)
+    assert torch.equal(dealt.sort().values, data.alice_labels.sort().values)
+    assert abs((dealt == data.alice_labels).double().mean() - 0.1) < 4.5 * (0.09 / 400) ** 0.5
 
 
 @pytest.mark.parametrize("network", ["cnn", "mlp"])
@@ -164,11 +164,11 @@ def test_the_solved_head_is_ridge_on_standardised_features(blocks):
     """Beside scikit-learn's own pipeline, on pairs that it was fitted to and on new ones."""
     data, new = cell.draw(small(), "train", 150, 5), cell.draw(small(), "test", 100, 6)
     lower = cell.train_alice(small(alice_task="none"))[:blocks]
-    probe = train.solve(lower, data, data.bob, 10)
+    probe = train.solve(lower, data, data.bob_labels, 10)
     with torch.no_grad():
         features, fresh = (lower.eval()(images[:]).flatten(1).double().numpy() for images in (data, new))
     scaler = StandardScaler().fit(features)
-    targets = np.where(np.eye(10)[data.bob.numpy()] > 0, 1.0, -1.0)
+    targets = np.where(np.eye(10)[data.bob_labels.numpy()] > 0, 1.0, -1.0)
     ridge = RidgeCV(train.PENALTIES).fit(scaler.transform(features), targets)
     for images, x in ((data, features), (new, fresh)):
         np.testing.assert_allclose(
@@ -180,10 +180,10 @@ def test_the_solver_takes_absent_classes_and_constant_features():
     base = made([30, 30, 30, 1])
     base.images[:, :, :4] = 7
     data = pairs.sample((base, base), 60, np.pad(np.full((3, 3), 1 / 9), ((0, 1), (0, 1))), seed=1)
-    probe = train.solve(cell.untrained_alice(small())[:0], data, data.bob, 4)
+    probe = train.solve(cell.untrained_alice(small())[:0], data, data.bob_labels, 4)
     logits = train.predict(probe, data)
     assert logits.shape == (60, 4) and torch.isfinite(logits).all() and 3 not in logits.argmax(1)
-    assert train.accuracy(probe, data, data.bob) > 0.9
+    assert train.accuracy(probe, data, data.bob_labels) > 0.9
 
 
 def test_solving_bobs_head_leaves_alice_as_she_was():

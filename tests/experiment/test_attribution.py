@@ -121,7 +121,7 @@ def test_integrated_gradients_sum_to_what_the_network_says_within_the_gap_that_t
 
 def test_on_a_linear_network_every_method_gives_the_weights_times_the_pixels():
     images = drawn(40)
-    net = train.solve(Network(OrderedDict()), images, images.bob, 3)
+    net = train.solve(Network(OrderedDict()), images, images.bob_labels, 3)
     found, gap = attribution.maps(net, images)
     weight = net[0][1].weight.detach()[attribution.answers(net, images)].reshape(40, 1, 8, 16)
     exact = weight * images[:]
@@ -156,15 +156,15 @@ def test_a_network_that_reads_one_half_has_its_whole_share_there_and_loses_its_a
     assert (
         lost[f"changed_{other}"] == 0 < 0.3 < lost[f"changed_{whose}"] and lost["share_changed"] == expected
     )
-    plain = (attribution.answers(net, images) == images.bob).double().mean().item()
+    plain = (attribution.answers(net, images) == images.bob_labels).double().mean().item()
     assert lost[f"bob_accuracy_swapped_{other}"] == lost[f"bob_accuracy_blank_{other}"] == plain
 
 
 def test_a_bob_who_is_right_by_one_half_falls_to_chance_without_it():
     images = drawn(600)
-    net = train.solve(Network(OrderedDict()), images, images.bob, 3)
+    net = train.solve(Network(OrderedDict()), images, images.bob_labels, 3)
     lost = attribution.without(net, images)
-    assert (attribution.answers(net, images) == images.bob).double().mean() > 0.95
+    assert (attribution.answers(net, images) == images.bob_labels).double().mean() > 0.95
     assert abs(lost["bob_accuracy_swapped_bob"] - 1 / 3) < 4.5 * (2 / 9 / 600) ** 0.5 + 0.02
     assert lost["bob_accuracy_swapped_alice"] > 0.95 and lost["share_lost"] > 0.95
     useless = attribution.without(reader(images, "alice"), images)
@@ -228,7 +228,7 @@ def test_a_kept_alice_is_the_one_that_was_trained(tmp_path, monkeypatch):
     kept = reliance.kept_alice(c).state_dict()
     assert all(torch.equal(kept[name], trained[name]) for name in trained)
     (seen,) = reliance.explain([c], reliance.conflicts(c, 7))
-    assert len(seen.pairs) == 7 and not (seen.pairs.alice == seen.pairs.bob).any()
+    assert len(seen.pairs) == 7 and not (seen.pairs.alice_labels == seen.pairs.bob_labels).any()
     assert {name: part.shape for name, part in seen.maps.items()} == dict.fromkeys(METHODS, (7, 1, 8, 16))
 
 

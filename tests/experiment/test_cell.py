@@ -94,7 +94,7 @@ def test_one_name_sets_one_parameter(name):
 @pytest.mark.parametrize("name", OTHER)
 def test_cells_share_an_alice_exactly_when_they_differ_in_bobs_parameters(name):
     """test_pairs concerns neither's training, but two cells with other test pairs keep apart."""
-    assert (Cell.of(**{name: OTHER[name]}).alices() == Cell().alices()) == (name in BOBS)
+    assert (Cell.of(**{name: OTHER[name]}).alice_cell() == Cell().alice_cell()) == (name in BOBS)
 
 
 def test_a_whole_number_given_for_a_real_one_is_the_same_cell_and_the_same_row():
@@ -203,7 +203,7 @@ def test_alice_passed_in_is_the_alice_reused():
     alice = cell.train_alice(small(seed=9))
     test = cell.draw(c, "test", 200, cell._seeds(c)["test_pairs"])
     row = cell.run(c, alice)
-    assert row["alice_accuracy"] == row["bob_accuracy"] == train.accuracy(alice, test, test.alice)
+    assert row["alice_accuracy"] == row["bob_accuracy"] == train.accuracy(alice, test, test.alice_labels)
     assert row["alice_accuracy"] != cell.run(c)["alice_accuracy"]
 
 
@@ -216,7 +216,7 @@ def test_both_are_judged_on_images_that_nobody_trained_on():
 def test_the_pairs_obey_every_parameter_of_the_cell():
     drawn = cell.draw(small(rho=1, phi=-0.4, layout="stacked", swap=True), "train", 50, 3)
     assert (drawn.phi, drawn.layout, drawn.swap, len(drawn)) == (-0.4, "stacked", True, 50)
-    assert torch.equal(drawn.alice, drawn.bob) and not torch.equal(*drawn.index.T), (
+    assert torch.equal(drawn.alice_labels, drawn.bob_labels) and not torch.equal(*drawn.index.T), (
         "rho = 1: one label, two images"
     )
 
@@ -227,7 +227,7 @@ def test_alice_bob_and_the_test_draw_apart_and_each_anew_with_the_seed(monkeypat
     def recorded(c, split, n, seed, *task, **end):
         drawn = original(c, split, n, seed, *task, **end)
         if n >= 40:
-            seen.append(drawn.alice[:40])
+            seen.append(drawn.alice_labels[:40])
         return drawn
 
     monkeypatch.setattr(cell, "draw", recorded)

@@ -32,7 +32,7 @@ def alices(data):
     """A trained Alice of each kind."""
     nets = {name: models.build(name, SHAPE, 10, 1) for name in DEPTH}
     for net in nets.values():
-        train.train(net, data, data.alice, BRIEF, 1)
+        train.train(net, data, data.alice_labels, BRIEF, 1)
     return nets
 
 
@@ -113,7 +113,7 @@ def test_frozen_blocks_stay_alices_to_the_bit_and_every_other_block_changes(
     alice = copy.deepcopy(alices[name])
     bob = models.reuse(alice, models.build(name, SHAPE, 10, 2), retrain, init)
     started = copy.deepcopy(bob)
-    train.train(bob, data, data.bob, BRIEF, 2)
+    train.train(bob, data, data.bob_labels, BRIEF, 2)
     frozen = DEPTH[name] - retrain
     for depth, (hers, his, start) in enumerate(zip(alice, bob, started)):
         if depth < frozen:
@@ -136,7 +136,7 @@ def test_retrained_blocks_start_where_init_says(name, retrain, init, alices):
 @pytest.mark.parametrize("name", DEPTH)
 def test_retraining_nothing_gives_alices_very_outputs(name, init, data, alices):
     bob = models.reuse(alices[name], models.build(name, SHAPE, 10, 2), 0, init)
-    assert train.train(bob, data, data.bob, BRIEF, 2) == []
+    assert train.train(bob, data, data.bob_labels, BRIEF, 2) == []
     assert torch.equal(train.predict(bob, data), train.predict(alices[name], data))
 
 
@@ -145,10 +145,10 @@ def test_retraining_all_afresh_does_not_depend_on_alice(name, data, alices):
     bobs = []
     for alice in (alices[name], models.build(name, SHAPE, 10, 99)):
         bobs.append(models.reuse(alice, models.build(name, SHAPE, 10, 2), DEPTH[name], "fresh"))
-        train.train(bobs[-1], data, data.bob, BRIEF, 2)
+        train.train(bobs[-1], data, data.bob_labels, BRIEF, 2)
     assert same(*bobs)
     scratch = models.build(name, SHAPE, 10, 2)
-    train.train(scratch, data, data.bob, BRIEF, 2)
+    train.train(scratch, data, data.bob_labels, BRIEF, 2)
     assert same(bobs[0], scratch), "it is training from scratch"
 
 

@@ -40,7 +40,7 @@ def holds(counts, p):
 @pytest.mark.parametrize("rho", RHOS)
 def test_label_counts_follow_the_joint_distribution(rho):
     drawn = pairs.sample(DIGITS, 200_000, pairs.joint(10, rho), seed=1)
-    holds(tabulate(drawn.alice, drawn.bob, (10, 10)), pairs.joint(10, rho))
+    holds(tabulate(drawn.alice_labels, drawn.bob_labels, (10, 10)), pairs.joint(10, rho))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -84,7 +84,7 @@ def test_association_measured_on_a_big_draw_is_rho_within_its_standard_error(rho
     """Delta method; the bias of both plug-in estimates is of order (K - 1)^2 / n and taken off."""
     n, p = 400_000, pairs.joint(10, rho)
     drawn = pairs.sample(DIGITS, n, p, seed=2)
-    counts = tabulate(drawn.alice, drawn.bob, (10, 10))
+    counts = tabulate(drawn.alice_labels, drawn.bob_labels, (10, 10))
 
     def se(influence):
         return np.sqrt((p * influence**2).sum() - (p * influence).sum() ** 2) / np.sqrt(n)
@@ -100,7 +100,7 @@ def test_association_measured_on_a_big_draw_is_rho_within_its_standard_error(rho
     bits = mutual_info_score(None, None, contingency=counts) / np.log(2)
     bias = 81 / (2 * n * np.log(2))
     assert abs(bits - bias - pairs.mutual_information(p)) < BOUND * se(np.log2(p / (a * b))) + bias
-    hits, best = (drawn.bob == drawn.alice).double().mean().item(), pairs.ceiling(p)
+    hits, best = (drawn.bob_labels == drawn.alice_labels).double().mean().item(), pairs.ceiling(p)
     assert abs(hits - best) < BOUND * np.sqrt(best * (1 - best) / n)
 
 
@@ -136,7 +136,7 @@ def test_a_rectangular_matrix_with_an_empty_row_and_column_is_drawn_as_it_stands
     weights[4], weights[:, 2] = 0, 0
     p = weights / weights.sum()
     drawn = pairs.sample((TRAIN, other), 100_000, p, seed=3)
-    holds(tabulate(drawn.alice, drawn.bob, (10, 4)), p)
+    holds(tabulate(drawn.alice_labels, drawn.bob_labels, (10, 4)), p)
 
 
 # The images.
@@ -326,7 +326,9 @@ def test_layout_and_swap_put_the_halves_where_they_say(layout, shape, dim, swap)
     drawn = pairs.sample((TRAIN, other), 50, pairs.joint(10, 0.5), layout=layout, swap=swap, seed=12)
     alone = pairs.sample((TRAIN, other), 50, pairs.joint(10, 0.5), seed=12)
     assert drawn.shape == shape and drawn[:].shape == (50, *shape)
-    assert torch.equal(drawn.alice, alone.alice) and torch.equal(drawn.bob, alone.bob)
+    assert torch.equal(drawn.alice_labels, alone.alice_labels) and torch.equal(
+        drawn.bob_labels, alone.bob_labels
+    )
     raw = (
         TRAIN.resized(3, (12, 10)).images[drawn.index[:, 0].long()],
         other.images[drawn.index[:, 1].long()],
@@ -334,8 +336,8 @@ def test_layout_and_swap_put_the_halves_where_they_say(layout, shape, dim, swap)
     shown = drawn[:].chunk(2, dim=dim)
     for grey, half in zip(raw, shown[::-1] if swap else shown):
         assert np.corrcoef(grey.flatten(), half.flatten())[0, 1] == pytest.approx(1, abs=1e-5)
-    assert torch.equal(drawn.alice, TRAIN.labels[drawn.index[:, 0].long()])
-    assert torch.equal(drawn.bob, other.labels[drawn.index[:, 1].long()])
+    assert torch.equal(drawn.alice_labels, TRAIN.labels[drawn.index[:, 0].long()])
+    assert torch.equal(drawn.bob_labels, other.labels[drawn.index[:, 1].long()])
 
 
 @pytest.mark.parametrize("phi", [0, 0.5])

@@ -88,10 +88,10 @@ def test_tasks_may_have_other_numbers_of_classes():
 
 def test_bobs_share_an_alice_whatever_their_task():
     one = Cell.of(**SMALL, alice_classes="0|1", bob_classes="2|3")
-    assert one.alices() == replace(one, bob_classes="4|5", bob_task="shuffled", retrain=3).alices()
-    assert one.alices() != replace(one, alice_classes="0|2").alices()
+    assert one.alice_cell() == replace(one, bob_classes="4|5", bob_task="shuffled", retrain=3).alice_cell()
+    assert one.alice_cell() != replace(one, alice_classes="0|2").alice_cell()
     taught = replace(one, alice_task="bob")
-    assert taught.alices() != replace(taught, bob_classes="4|5").alices()
+    assert taught.alice_cell() != replace(taught, bob_classes="4|5").alice_cell()
 
 
 def test_an_alice_of_bobs_task_has_none_of_his_photographs():
@@ -174,7 +174,7 @@ def test_the_same_images_under_another_name_are_not_other_photographs():
     )
     with pytest.raises(ValueError, match="250 photographs for Alice leave fewer than 20 for Bob"):
         study.ready([one])
-    study.ready([replace(one, alice_task="none", alice=replace(one.alice, pairs=60))])
+    study.ready([replace(one, alice_task="none", alice_recipe=replace(one.alice_recipe, pairs=60))])
 
 
 def test_imagenets_alice_needs_no_photographs_of_her_own():

@@ -28,7 +28,7 @@ def trained(data, recipe, name="cnn", seed=2, frozen=0):
     """A network after training on Alice's labels, its history, and how it started."""
     net = models.build(name, SHAPE, 10, 1, frozen)
     start = copy.deepcopy(net)
-    return net, train.train(net, data, data.alice, recipe, seed), start
+    return net, train.train(net, data, data.alice_labels, recipe, seed), start
 
 
 def weights(net):
@@ -42,8 +42,8 @@ def test_a_recipe_learns_alices_digit_but_not_bobs(name, bar):
     test = pairs.sample(DIGITS, 2000, pairs.joint(10, 0), draw=UNSEEN, seed=4)
     chance = 4.5 * (0.1 * 0.9 / 2000) ** 0.5
     assert len(history) == 5 and history[0] > 2 * history[-1]
-    assert train.accuracy(net, test, test.alice) > bar
-    assert abs(train.accuracy(net, test, test.bob) - 0.1) < chance
+    assert train.accuracy(net, test, test.alice_labels) > bar
+    assert abs(train.accuracy(net, test, test.bob_labels) - 0.1) < chance
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
@@ -91,7 +91,7 @@ def test_one_step_of_sgd_is_the_textbook_step(data):
     )
     order = torch.randperm(96, generator=torch.Generator().manual_seed(2))
     start.train()
-    loss = F.cross_entropy(start(data[order]), data.alice[order])
+    loss = F.cross_entropy(start(data[order]), data.alice_labels[order])
     loss.backward()
     expected = torch.cat([(w - 0.1 * (w.grad + 0.01 * w)).detach().flatten() for w in start.parameters()])
     assert history == pytest.approx([loss.item()], rel=1e-5)
@@ -103,7 +103,7 @@ def test_label_smoothing_changes_the_loss_of_the_first_step_by_its_formula(smoot
     """(1 - e) times the cross-entropy of the label plus e times the mean over all classes."""
     _, history, start = trained(data, brief(label_smoothing=smoothing, epochs=1, batch=96))
     log_p = F.log_softmax(start.train()(data[:]).double(), 1)
-    expected = -(1 - smoothing) * log_p[torch.arange(96), data.alice].mean() - smoothing * log_p.mean()
+    expected = -(1 - smoothing) * log_p[torch.arange(96), data.alice_labels].mean() - smoothing * log_p.mean()
     assert history == pytest.approx([expected.item()], rel=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_augmentation_changes_training_images_by_the_seed_alone_and_nothing_else
     _, others, _ = trained(data, brief(augment=True), seed=3)
     assert history == again != others and torch.equal(weights(one), weights(same)) and history != losses
     monkeypatch.setattr(train, "augmented", lambda *_: pytest.fail("augmented"))
-    train.predict(one, data), train.calibrate(one, data), train.solve(one[:2], data, data.alice, 10)
+    train.predict(one, data), train.calibrate(one, data), train.solve(one[:2], data, data.alice_labels, 10)
     assert trained(data, BRIEF)[1] == losses
     monkeypatch.setattr(train, "augmented", lambda x, chances, along: x)
     assert trained(data, brief(augment=True))[1][0] == losses[0]  # the same first order
@@ -182,7 +182,7 @@ def test_augmented_images_go_through_the_frozen_blocks_in_every_epoch(data, monk
     for kept, before in zip(net[:2].parameters(), start[:2].parameters()):
         assert torch.equal(kept, before)
     order = torch.randperm(96, generator=torch.Generator().manual_seed(2))
-    loss = F.cross_entropy(start.train()(seen[0]), data.alice[order])
+    loss = F.cross_entropy(start.train()(seen[0]), data.alice_labels[order])
     assert history[0] == pytest.approx(loss.item(), rel=1e-5)
 
 
@@ -234,7 +234,7 @@ def test_features_that_outgrow_memory_are_not_kept(data, monkeypatch):
 
 def test_a_network_left_in_evaluation_mode_trains_as_any_other(data):
     net = models.build("cnn", SHAPE, 10, 1).eval()
-    history = train.train(net, data, data.alice, BRIEF, 2)
+    history = train.train(net, data, data.alice_labels, BRIEF, 2)
     plain, losses, _ = trained(data, BRIEF)
     assert history == losses and torch.equal(weights(net), weights(plain))
 

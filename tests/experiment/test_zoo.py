@@ -83,7 +83,7 @@ def test_alices_blocks_stay_hers_to_the_bit_under_a_bob_with_other_classes(name)
     started = copy.deepcopy(bob)
     halves = made([8] * 4, size=(32, 32), channels=3), made([8] * 4, size=(32, 32), channels=3, seed=1)
     data = pairs.sample(halves, 16, pairs.joint(4, 0.5), seed=0)
-    train.train(bob, data, data.bob, Recipe(pairs=16, epochs=1, batch=8, device="cpu"), 0)
+    train.train(bob, data, data.bob_labels, Recipe(pairs=16, epochs=1, batch=8, device="cpu"), 0)
     for depth, (hers, his, start) in enumerate(zip(alice, bob, started)):
         if depth < 4:
             assert same(hers, his) and not any(m.training for m in his.modules())

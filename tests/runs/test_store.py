@@ -56,7 +56,7 @@ def test_a_kept_row_is_not_computed_again_and_each_alice_is_trained_once(worked,
     table = study(CELLS, workers=1, home=tmp_path)
     again = study(CELLS[::-1], workers=1, home=tmp_path)
     assert Counter(worked) == Counter(
-        [("bob_row", c) for c in CELLS] + [("alice_weights", c) for c in {c.alices() for c in CELLS}]
+        [("bob_row", c) for c in CELLS] + [("alice_weights", c) for c in {c.alice_cell() for c in CELLS}]
     )
     pd.testing.assert_frame_equal(table, pd.DataFrame([cell.run(c) for c in CELLS]), check_exact=True)
     pd.testing.assert_frame_equal(some, table[:3], check_exact=True)
@@ -96,7 +96,7 @@ def test_a_row_tells_how_it_came_about(tmp_path):
 
 def test_alices_weights_are_safetensors_under_her_digest(tmp_path):
     study(CELLS[:1], workers=1, home=tmp_path)
-    alice = CELLS[0].alices()
+    alice = CELLS[0].alice_cell()
     (path,) = (tmp_path / "alices").iterdir()
     assert path.name == f"{studies.alice_name(alice)}.safetensors"
     kept, trained = safetensors.torch.load_file(path), cell.train_alice(alice).state_dict()

@@ -23,7 +23,9 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
+from reuselab.book import kept as kept_runs
 from reuselab.book import pages as page
+from reuselab.book import photographs
 from reuselab.check import Failed
 from reuselab.claims import registry as claims
 from reuselab.experiment import bases
@@ -87,8 +89,8 @@ def key(name: str, values: Mapping[str, Any]) -> str:
         json.dumps(values, sort_keys=True),
         page.source_digest(),
         (ROOT / "requirements.lock").read_text(),
-        *(path.read_text() for path in sorted(page.RESULTS.glob(f"*/*/{name}_*.csv"))),
-        *(bases.digest(base) for base in page.used(name, values)),
+        *(path.read_text() for path in sorted(kept_runs.RESULTS.glob(f"*/*/{name}_*.csv"))),
+        *(bases.digest(base) for base in photographs.used(name, values)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -1,7 +1,9 @@
 """On whom Bob relies, from a study's rows with `attribute`: trends, checks of the measure, the verdict (Mohamud & Brink 2026, A5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from reuselab import stats
+from reuselab.check import integer
+from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment import attribution, models
 from reuselab.experiment import cell as cells
 from reuselab.experiment.attribution import METHODS
@@ -19,6 +23,28 @@ from reuselab.runs.study import alice_name, with_weights
 
 CHECKS = ("share_changed", "share_lost")
 RESAMPLES = 2000
+
+
+RULES = rules(
+    "base",
+    "bob_base",
+    "network",
+    "rhos",
+    "phi",
+    "retrains",
+    "init",
+    "alice_pairs",
+    "alice_epochs",
+    "bob_pairs",
+    "bob_epochs",
+    "test_pairs",
+    "seeds",
+) | {"attribute": integer(1, 1_000_000)}
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
+    check_cells(values)
 
 
 def trends(table: pd.DataFrame, method: str) -> dict[str, stats.Trend]:
@@ -38,7 +64,7 @@ def trends(table: pd.DataFrame, method: str) -> dict[str, stats.Trend]:
     return found
 
 
-def check(table: pd.DataFrame, method: str, against: str) -> tuple[float, float, float]:
+def rank_check(table: pd.DataFrame, method: str, against: str) -> tuple[float, float, float]:
     """Rank correlation over (rho, k) of a method's share and the share `against`, both means over seeds, with the 95 % interval
     of a bootstrap over seeds: (value, low, high).
 
@@ -68,7 +94,7 @@ def _rank(rows: pd.DataFrame, one: str, other: str) -> float:
 
 def means_something(table: pd.DataFrame, method: str) -> bool:
     """Whether a method may speak: its share ranks Bobs as both checks do, intervals above zero."""
-    return all(check(table, method, against)[1] > 0 for against in CHECKS)
+    return all(rank_check(table, method, against)[1] > 0 for against in CHECKS)
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, str]:
@@ -89,7 +115,7 @@ def verdict(table: pd.DataFrame) -> str:
 
 def effect(table: pd.DataFrame) -> str:
     """For the scoreboard: the rise with k and the least rise with rho, of the method that ranks Bobs best, with 95 % intervals."""
-    best = max(METHODS, key=lambda method: check(table, method, CHECKS[0])[0])
+    best = max(METHODS, key=lambda method: rank_check(table, method, CHECKS[0])[0])
     with_k, *with_rho = trends(table, best).values()
     least = min((t.rise for t in with_rho), default=(np.nan,) * 3)
     return f"{best.replace('_', ' ')}: share on Bob's half with k {{:+.2f}} [{{:+.2f}}, {{:+.2f}}], ".format(

@@ -1,6 +1,7 @@
 """One Alice and Bobs at a range of distances in meaning, and one Bob and such Alices (Mohamud & Brink 2026, A6; and A4 on photographs)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ import pandas as pd
 from scipy.stats import permutation_test, rankdata
 
 from reuselab import stats
+from reuselab.check import choice
 from reuselab.claims import baselines, semantics
 from reuselab.claims.baselines import ALICE
-from reuselab.experiment import bases, models
+from reuselab.claims.parameters import AUTO, KEPT, check_cells, rules
+from reuselab.experiment import bases, models, train
 from reuselab.experiment.cell import ALONE
 from reuselab.runs.study import grid, study
 
@@ -29,6 +32,24 @@ DIRECTIONS = ("one Alice", "one Bob")
 RIVALS = ("random network", "raw pixels", "scratch")
 TRAINED = "top trained"
 OTHERS = "cifar10"  # has all classes, and a tree of kinds that tells how near they are
+
+
+RULES = rules(
+    "network", "alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs", "retrains", "test_pairs", "seeds"
+) | {"base": choice(*bases.NAMES, AUTO, KEPT), "alice_recipe": choice(*train.RECIPES)}
+PHOTOGRAPHS = ("pet_species", "cifar10")  # the page runs on the first of these that is at hand and serves
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line. A kept run needs no photographs."""
+    if values["base"] != KEPT:
+        cuts(values["network"], values["retrains"])
+        check_cells(values, [setting | {"layout": ALONE} for *_, setting in settings(values["base"])])
+
+
+def shown(values: Mapping[str, Any]) -> list[str]:
+    """The classes of `base` that the page needs."""
+    return list(chain(*bases.groups(TASK, bases.load(values["base"], "train").classes)))
 
 
 def run(base: str, seeds: int, retrains: Sequence[int], **recipe: Any) -> pd.DataFrame:

@@ -1,6 +1,8 @@
 """How many blocks should Bob retrain, and does that number tell how his task is correlated with Alice's (Mohamud & Brink 2026, A4)?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +10,33 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from reuselab import stats
+from reuselab.claims.parameters import check_cells, rules
 
 LEVEL = 0.01
 FEWEST_SEEDS = 3
 DRAWS = 2000  # of a bootstrap, and permutations of a test
+
+
+RULES = rules(
+    "base",
+    "bob_bases",
+    "network",
+    "rhos",
+    "phis",
+    "retrains",
+    "inits",
+    "alice_pairs",
+    "alice_epochs",
+    "bob_samples",
+    "bob_epochs",
+    "test_pairs",
+    "seeds",
+)
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
+    check_cells(values)
 
 
 @dataclass(frozen=True)

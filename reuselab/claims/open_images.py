@@ -1,6 +1,7 @@
 """Every task of two classes for Alice, every one for Bob: does his gain follow how near the two are in a tree of kinds (Mohamud & Brink 2026, A7)?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 
 from reuselab import stats
-from reuselab.check import known
+from reuselab.check import Rule, choice, known
 from reuselab.claims import baselines, semantics
 from reuselab.claims.baselines import ALICE
-from reuselab.experiment import bases
+from reuselab.claims.parameters import AUTO, KEPT, check_cells, rules
+from reuselab.experiment import bases, train
 from reuselab.experiment.cell import ALONE
 from reuselab.runs.study import grid, study
 from reuselab.sources.openimages import KINDS
@@ -26,6 +28,38 @@ KEYS = ["method", "seed", "alice", "alice_accuracy"]
 LEVEL, AS_IS = 0.01, "as they are"
 WIDTH = 0.1  # of a bin of nearness
 DECIDING = ("all", "no class shared")
+
+
+RULES = rules("network", "alice_pairs", "alice_epochs", "bob_pairs", "retrain", "test_pairs", "seeds") | {
+    "base": choice(*bases.NAMES, AUTO, KEPT),
+    "alice_recipe": choice(*train.RECIPES),
+    "classes": Rule(
+        "a list of names, none twice, or [] for the first ten",
+        lambda value: (
+            isinstance(value, (list, tuple))
+            and all(isinstance(name, str) for name in value)
+            and len(set(value)) == len(value)
+        ),
+    ),
+}
+PHOTOGRAPHS = ("openimages", "cifar10")  # the page runs on the first of these that is at hand and serves
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line. A kept run needs no photographs."""
+    if values["base"] != KEPT:
+        twos = map("|".join, pairwise(shown(values)))
+        check_cells(values, [{"layout": ALONE, "alice_classes": two, "bob_classes": two} for two in twos])
+
+
+def shown(values: Mapping[str, Any]) -> list[str]:
+    """The classes of `base` that the page needs."""
+    return chosen(values["base"], values["classes"])
+
+
+def sets(base: str) -> list[str]:
+    """The image sets that the tasks are of."""
+    return [base]
 
 
 def chosen(base: str, classes: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from made import made
 from reuselab import stats
 from reuselab.book import pages as page
 from reuselab.claims import dogs_and_cats as kinship
+from reuselab.claims import parameters
 from reuselab.claims.baselines import ALICE
 from reuselab.claims.dogs_and_cats import CONTROL, DIRECTIONS, KINDS, RIVALS, TASK, TRAINED
 from reuselab.experiment import bases
@@ -203,14 +204,15 @@ def test_a_page_takes_the_best_photographs_at_hand_or_the_kept_run(photographs, 
     for here, base in (
         ({"pet_species", "cifar10"}, "pet_species"),
         ({"cifar10"}, "cifar10"),
-        (set(), page.KEPT),
+        (set(), parameters.KEPT),
     ):
         found = page.parameters("dogs_and_cats", "quick", {})
         sizes = {
             key: page.defaults("dogs_and_cats")[key] for key in ("alice_pairs", "bob_pairs", "test_pairs")
         }
         assert (
-            page.at_hand("dogs_and_cats", base=page.AUTO, **sizes) == (base, *(found[key] for key in sizes))
+            page.at_hand("dogs_and_cats", base=parameters.AUTO, **sizes)
+            == (base, *(found[key] for key in sizes))
             and found["base"] == base
         )
     assert page.at_hand("dogs_and_cats", base="cifar10", **sizes) == ("cifar10", *sizes.values())
@@ -225,7 +227,7 @@ def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photogr
 
 def test_too_many_photographs_are_refused_before_any_work(photographs):
     with pytest.raises(ValueError, match="photographs"):
-        page.check(
+        kinship.check(
             dict(
                 base="cifar10",
                 network="cnn",
@@ -235,6 +237,5 @@ def test_too_many_photographs_are_refused_before_any_work(photographs):
                 test_pairs=20,
                 seeds=1,
             ),
-            photographs=True,
         )
-    page.check(dict(base=page.KEPT, alice_pairs=100_000), photographs=True)
+    kinship.check(dict(base=parameters.KEPT, alice_pairs=100_000))

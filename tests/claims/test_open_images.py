@@ -8,7 +8,7 @@ from test_openimages import lay, made_files
 
 from reuselab.book import pages as page
 from reuselab.claims import open_images as matrix
-from reuselab.claims import semantics
+from reuselab.claims import parameters, semantics
 from reuselab.experiment import bases
 from reuselab.experiment.bases import Base
 from reuselab.figures import open_images as figures_matrix
@@ -274,7 +274,7 @@ def test_too_few_photographs_of_any_class_are_refused_before_the_run(photographs
 def test_a_few_classes_of_open_images_are_passed_over_where_others_serve(data_folder, monkeypatch):
     """Three classes of four pictures are at hand: not taken unasked, and refused where they are asked for."""
     lay(data_folder / "openimages", made_files())
-    assert page.parameters("open_images", "quick", {})["base"] == page.KEPT
+    assert page.parameters("open_images", "quick", {})["base"] == parameters.KEPT
     with pytest.raises(ValueError, match="^classes must name at least 4"):
         page.parameters("open_images", "quick", {"base": "openimages"})
     monkeypatch.setattr(bases, "present", lambda name: True)

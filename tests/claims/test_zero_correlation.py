@@ -14,6 +14,7 @@ from test_pages import glued, table
 
 from reuselab import stats
 from reuselab.book import build as book
+from reuselab.book import kept as kept_runs
 from reuselab.book import pages as page
 from reuselab.claims import baselines, coupling
 from reuselab.claims.baselines import ALICE, TERMS
@@ -340,7 +341,7 @@ def test_the_pages_summary_and_verdict_come_from_its_rows(built):
 
 
 def test_kept_reference_runs_are_whole_and_say_where_they_come_from(built):
-    for name, kept in page.references("zero_correlation").items():
+    for name, kept in kept_runs.references("zero_correlation").items():
         facts = kept["provenance"].set_index("fact").value
         assert {"preset", "seeds", "images", "device", "versions", "source", "made"} <= set(facts.index), name
         assert (
@@ -353,18 +354,18 @@ def test_kept_reference_runs_are_whole_and_say_where_they_come_from(built):
 
 
 def test_a_reference_run_is_found_where_one_is_kept_and_only_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "RESULTS", tmp_path)
-    assert page.references("zero_correlation") == {}
+    monkeypatch.setattr(kept_runs, "RESULTS", tmp_path)
+    assert kept_runs.references("zero_correlation") == {}
     values = page.parameters("zero_correlation", "smoke", {})
     before = book.key("zero_correlation", values)
     (tmp_path / "quick" / "fashion").mkdir(parents=True)
-    for part in page.REFERENCE:
+    for part in kept_runs.REFERENCE:
         pd.DataFrame({"fact": ["preset"], "value": [part]}).to_csv(
             tmp_path / "quick" / "fashion" / f"zero_correlation_{part}.csv", index=False
         )
-    found = page.references("zero_correlation")
+    found = kept_runs.references("zero_correlation")
     assert list(found) == ["quick/fashion"] and found["quick/fashion"]["claims"].value[0] == "claims"
-    assert page.references("task_correlation") == {}
+    assert kept_runs.references("task_correlation") == {}
     assert book.key("zero_correlation", values) != before, "the page is made anew when a reference run is"
 
 

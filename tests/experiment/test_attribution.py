@@ -296,14 +296,14 @@ def test_a_method_that_fails_the_check_is_no_evidence():
 def test_the_check_is_the_rank_correlation_of_the_means_and_its_interval_covers_it():
     made = table(noise=0.2)
     means = made.groupby(["rho", "retrain"]).mean(numeric_only=True)
-    value, low, high = reliance.check(made, "occlusion", "share_lost")
+    value, low, high = reliance.rank_check(made, "occlusion", "share_lost")
     assert value == pytest.approx(spearmanr(means.share_occlusion, means.share_lost).statistic)
     assert -1 <= low < value and low < high <= 1 and high - low > 0.02
     made.loc[(made.rho == 0) & (made.retrain < 2) & (made.seed == 0), "share_lost"] = np.nan
     left = means[
         ~((means.index.get_level_values("rho") == 0) & (means.index.get_level_values("retrain") < 2))
     ]
-    assert reliance.check(made, "occlusion", "share_lost")[0] == pytest.approx(
+    assert reliance.rank_check(made, "occlusion", "share_lost")[0] == pytest.approx(
         spearmanr(left.share_occlusion, left.share_lost).statistic
     )
 

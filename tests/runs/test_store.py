@@ -1,8 +1,6 @@
 """What is kept, by which key, and when it counts."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import pandas as pd

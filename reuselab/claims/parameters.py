@@ -1,0 +1,39 @@
+"""What the parameters of pages may be. Each page's module says which it has, as `RULES`, and refuses what cannot be together, in `check`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reuselab.check import Rule, integer, several
+from reuselab.claims import registry
+from reuselab.experiment import cell
+from reuselab.runs.study import grid, ready
+
+# A cell's parameter under the name of a page's that holds several of them.
+PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
+SEEDS = integer(1, 1000)
+
+# Where a page of photographs runs: on the best image set at hand, or nowhere, showing the run that is kept.
+AUTO, KEPT = "auto", registry.KEPT
+
+
+def rules(*names: str) -> dict[str, Rule]:
+    """The rules of a cell's parameters by their names, or of several of one by its plural; and of `seeds`."""
+    plain = cell.RULES | {"seeds": SEEDS}
+    return {name: plain[name] if name in plain else several(cell.RULES[PLURALS[name]]) for name in names}
+
+
+def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = ({},)) -> None:
+    """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
+
+    values: a page's parameters; those that are no cell's do not count. tasks: more of a cell's parameters, in turn.
+    Raises ValueError or FileNotFoundError, in one line.
+    """
+    axes: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == "seeds":
+            axes["seed"] = range(value)
+        elif key in cell.RULES:
+            axes[key] = value
+        elif key in PLURALS:
+            axes[PLURALS[key]] = value
+    ready([one for task in tasks for one in grid(**{**axes, **task})])

@@ -14,15 +14,24 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """A test for one value and the words for what passes it."""
+    """A test for one value, the words for what passes it, and a hint to end a refusal with.
 
-    expected: str
+    Words that are a function are asked for when they are needed.
+    """
+
+    words: str | Callable[[], str]
     test: Callable[[Any], bool]
+    hint: Callable[[Any], str] = lambda value: ""
+
+    @property
+    def expected(self) -> str:
+        """What passes."""
+        return self.words if isinstance(self.words, str) else self.words()
 
     def __call__(self, name: str, value: Any) -> None:
         """Raise ValueError, in one line, unless `value` passes."""
         if not self.test(value):
-            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}")
+            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{self.hint(value)}")
 
 
 def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
@@ -62,17 +71,15 @@ def text() -> Rule:
 
 def choice(*options: str) -> Rule:
     """One of the given words; a refusal names the nearest."""
+    return choice_of(lambda: options)
 
-    class Choice(Rule):
-        def __call__(self, name, value):
-            if not self.test(value):
-                raise ValueError(
-                    f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}"
-                )
 
-    return Choice(
-        "one of " + ", ".join(option or "''" for option in options),
-        lambda value: isinstance(value, str) and value in options,
+def choice_of(options: Callable[[], Iterable[str]]) -> Rule:
+    """As `choice`, among the words that `options` gives when a value is checked."""
+    return Rule(
+        lambda: "one of " + ", ".join(option or "''" for option in options()),
+        lambda value: isinstance(value, str) and value in options(),
+        lambda value: nearest(value, options()),
     )
 
 
@@ -88,7 +95,7 @@ def several(rule: Rule) -> Rule:
                 raise ValueError(f"{name} must not repeat an item, as {shorten(value)} does")
 
     return Several(
-        f"a list of one or more items, each {rule.expected}",
+        lambda: f"a list of one or more items, each {rule.expected}",
         lambda value: isinstance(value, (list, tuple)) and len(value) > 0,
     )
 

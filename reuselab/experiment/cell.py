@@ -19,8 +19,8 @@ IMAGENET_CLASSES = 1000
 ALONE, IMAGENET = "alone", "imagenet"
 
 RULES: dict[str, Rule] = {
-    "base": choice(*bases.NAMES),
-    "bob_base": choice("", *bases.NAMES),
+    "base": bases.base_rule(),
+    "bob_base": bases.base_rule(""),
     "rho": pairs.RHO,
     "phi": pairs.PHI,
     "alice_classes": text(),
@@ -172,9 +172,8 @@ def draw(
 
     last: see `photos.sample`.
     """
-    names = (cell.base, cell.bob_base or cell.base)
-    train = tuple(bases.load(name, "train") for name in names)
-    drawn = tuple(bases.load(name, split) for name in names)
+    train = _images(cell, "train")
+    drawn = train if split == "train" else _images(cell, split)
     if cell.layout == ALONE:
         who = ("alice", "bob").index(whose)
         return photos.sample(
@@ -189,7 +188,8 @@ def draw(
     classes = len(train[0].classes)
     if classes != len(train[1].classes):
         raise ValueError(
-            f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}"
+            f"rho needs as many classes on both sides, but {cell.base} has {classes} "
+            f"and {cell.bob_base} {len(train[1].classes)}"
         )
     return pairs.sample(
         train,
@@ -203,6 +203,12 @@ def draw(
     )
 
 
+def _images(cell: Cell, split: str) -> tuple[bases.Base, bases.Base]:
+    """A split of Alice's image set and of Bob's, which may be the same."""
+    hers = bases.load(cell.base, split)
+    return hers, bases.load(cell.bob_base, split) if cell.bob_base else hers
+
+
 def enough(cell: Cell) -> None:
     """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
     his = draw(cell, "train", cell.bob_recipe.pairs, 0, "bob", last=True)
@@ -211,7 +217,7 @@ def enough(cell: Cell) -> None:
         return
     hers = draw(cell, "train", cell.alice_recipe.pairs, 0, _taught(cell))
     draw(cell, "test", cell.test_pairs, 0, _taught(cell))
-    sets = {bases.SAME.get(name, name) for name in (cell.base, cell.bob_base or cell.base)}
+    sets = {bases.origin(name) for name in (cell.base, cell.bob_base or cell.base)}
     if (_taught(cell) == "bob" or len(sets) == 1) and torch.isin(hers.index, his.index).any():
         raise ValueError(
             f"{cell.alice_recipe.pairs:,} photographs for Alice leave fewer than {cell.bob_recipe.pairs:,} for Bob of the classes that both tasks have"

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from reuselab.check import Rule, integer, known, nearest, shorten
+from reuselab.check import Rule, integer, known, nearest
 
 
 class Network(nn.Sequential):
@@ -104,18 +104,6 @@ NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Mo
 }
 
 
-class _Name(Rule):
-    """One of our networks, or of torchvision's classifiers; a refusal names the nearest."""
-
-    def __call__(self, name, value):
-        if not self.test(value):
-            from reuselab.experiment import zoo
-
-            raise ValueError(
-                f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, [*NETWORKS, *zoo.names()])}"
-            )
-
-
 def _exists(name: object) -> bool:
     if isinstance(name, str) and name in NETWORKS:
         return True
@@ -124,7 +112,13 @@ def _exists(name: object) -> bool:
     return name in zoo.names()
 
 
-NETWORK = _Name(f"one of {', '.join(NETWORKS)}, or a classifier of torchvision by its name", _exists)
+def _nearest(name: object) -> str:
+    from reuselab.experiment import zoo
+
+    return nearest(name, [*NETWORKS, *zoo.names()])
+
+
+NETWORK = Rule(f"one of {', '.join(NETWORKS)}, or a classifier of torchvision by its name", _exists, _nearest)
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, frozen: int = 0) -> Network:

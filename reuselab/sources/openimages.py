@@ -29,8 +29,8 @@ import torch
 from tqdm import tqdm
 
 from reuselab.check import Failed, known, nearest, shorten
-from reuselab.experiment.bases import SIDE, Base, square
 from reuselab.sources.download import Damaged, Gone, download, note_sums, part_of, read_sums, whole
+from reuselab.sources.readers import SIDE, Arrays, Splits, square
 
 METADATA = "https://storage.googleapis.com/openimages"
 IMAGES = "https://open-images-dataset.s3.amazonaws.com"
@@ -220,10 +220,10 @@ def _without_empty(
 # Loading.
 
 
-def load(folder: Path, classes: Sequence[str] | None = None, side: int = SIDE) -> dict[str, Base]:
+def load(folder: Path, classes: Sequence[str] | None = None, side: int = SIDE) -> Splits:
     """The images of `classes` in a folder of the official layout: {"train": ..., "test": ...}, test being the official validation.
 
-    Images are uint8 [N, 3, side, side] by the rule of `bases.square`; classes are names, in the order given. Without `classes` it is
+    Images are uint8 [N, 3, side, side] by the rule of `square`; classes are names, in the order given. Without `classes` it is
     the subset that was fetched, else every class that has images. Unknown classes, missing and damaged images, and
     classes left without an image in one of the splits are said, counted and left out. Raises FileNotFoundError, in one line,
     where nothing remains or the official files are not there.
@@ -260,9 +260,9 @@ def _read(folder: Path, ids: Sequence[str], side: int, losses: Losses) -> list[t
     return images
 
 
-def _base(images: dict[str, list[torch.Tensor]], names: dict[str, str]) -> Base:
+def _base(images: dict[str, list[torch.Tensor]], names: dict[str, str]) -> Arrays:
     counts = torch.tensor([len(own) for own in images.values()])
-    return Base(
+    return Arrays(
         torch.stack([image for own in images.values() for image in own]),
         torch.repeat_interleave(torch.arange(len(counts)), counts),
         tuple(names.get(label, label) for label in images),

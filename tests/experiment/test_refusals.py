@@ -57,7 +57,7 @@ REFUSED = [  # what is called, the whole message
     (
         lambda: Cell(bob_base="Digits"),
         re.compile(
-            r"bob_base must be .*digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'Digits' \(did you mean digits\?\)"
+            r"bob_base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, '', not 'Digits' \(did you mean digits\?\)"
         ),
     ),
     (
@@ -197,16 +197,16 @@ def test_the_table_of_refusals_is_long_and_its_messages_differ():
 
 
 @pytest.mark.parametrize(
-    "kind, name",
+    "place, name",
     [
-        ("MNIST", "mnist"),
-        ("FashionMNIST", "fashion"),
-        ("CIFAR10", "cifar10"),
-        ("CIFAR100", "cifar100"),
-        ("OxfordIIITPet", "pets"),
+        ("MNIST/raw", "mnist"),
+        ("FashionMNIST/raw", "fashion"),
+        ("cifar-10-batches-py", "cifar10"),
+        ("cifar-100-python", "cifar100"),
+        ("oxford-iiit-pet", "pets"),
     ],
 )
-def test_an_image_set_that_is_not_there_is_refused_before_any_training(kind, name, data_folder, monkeypatch):
+def test_an_image_set_that_is_not_there_is_refused_before_any_training(place, name, data_folder, monkeypatch):
     monkeypatch.setattr(train, "train", lambda *_: pytest.fail("training began"))
     for call in (
         lambda: bases.load(name, "train"),
@@ -217,7 +217,7 @@ def test_an_image_set_that_is_not_there_is_refused_before_any_training(kind, nam
             call()
         assert str(refusal.value) == (
             f"base {name} is not in {data_folder} or is damaged (RuntimeError): "
-            f"set REUSELAB_DATA to a folder that holds torchvision's {kind}, or run reuselab data fetch {name}"
+            f"set REUSELAB_DATA to a folder with {place}, or run reuselab data fetch {name}"
         )
 
 

@@ -156,6 +156,9 @@ def _seeds(cell: Cell) -> dict[str, int]:
         "bob_order",
         "test_pairs",
         "probe_pairs",
+        "alice_shuffle",
+        "bob_shuffle",
+        "test_shuffle",
     )
     seeds = dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
     if cell.alice_start:
@@ -258,21 +261,24 @@ def train_alice(cell: Cell) -> models.Network:
     data = draw(cell, "train", cell.alice_recipe.pairs, seeds["alice_pairs"], whose)
     net = untrained_alice(cell)
     if cell.alice_task == "none":
-        trainer.calibrate(net, data)
+        where = trainer.device(cell.alice_recipe.device)
+        trainer.calibrate(net.to(where), data.to(where))
     else:
         labels = getattr(data, f"{whose}_labels")
         trainer.train(
             net,
             data,
-            _shuffled(cell, labels) if cell.alice_task == "shuffled" else labels,
+            _shuffled(cell, labels, "alice") if cell.alice_task == "shuffled" else labels,
             cell.alice_recipe,
             seeds["alice_order"],
         )
     return net
 
 
-def _shuffled(cell: Cell, labels: torch.Tensor) -> torch.Tensor:
-    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(cell.seed))]
+def _shuffled(cell: Cell, labels: torch.Tensor, use: str = "alice") -> torch.Tensor:
+    """The labels dealt anew; use: to "alice", to "bob", or in the "test", each by a stream of its own."""
+    generator = torch.Generator().manual_seed(_seeds(cell)[f"{use}_shuffle"])
+    return labels[torch.randperm(len(labels), generator=generator)]
 
 
 def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, torch.Tensor]:
@@ -280,7 +286,9 @@ def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, 
     seeds = _seeds(cell)
     stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
     data = draw(cell, split, n, seeds[stream], "bob", last=True)
-    return data, _shuffled(cell, data.bob_labels) if cell.bob_task == "shuffled" else data.bob_labels
+    if cell.bob_task == "own":
+        return data, data.bob_labels
+    return data, _shuffled(cell, data.bob_labels, "test" if split == "test" else "bob")
 
 
 def train_bob(cell: Cell, alice: models.Network) -> models.Network:

@@ -203,8 +203,11 @@ def _outputs(net: nn.Module, images: Images) -> Tensor:
 
 @torch.no_grad()
 def calibrate(net: Network, images: Images) -> None:
-    """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay."""
-    update_bn(_batches(images), net)
+    """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay.
+
+    It runs on the device where the network lies.
+    """
+    update_bn(_batches(images), net, device=next(net.parameters()).device)
 
 
 @torch.no_grad()

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -247,3 +248,46 @@ def test_an_alice_reused_as_she_is_serves_bob_by_the_law_of_the_labels():
 def test_bob_starts_from_alice_and_learns_his_own_task_from_scratch():
     row = cell.run(small(retrain=5, bob_pairs=1500, bob_epochs=5, bob_batch=128, test_pairs=2000))
     assert row["bob_accuracy"] > 0.85
+
+
+def test_an_untrained_alice_is_calibrated_where_her_recipe_says(monkeypatch):
+    """The device "meta" stands in for a GPU; it has no arithmetic, so the statistics are not taken."""
+    seen = []
+
+    def watched(batches, net, device):
+        seen.extend([device, next(batches).device, *(weight.device for weight in net.parameters())])
+
+    monkeypatch.setattr(train, "device", lambda name: torch.device("meta"))
+    monkeypatch.setattr(train, "update_bn", watched)
+    cell.train_alice(Cell.of(alice_task="none", alice_pairs=50))
+    assert {device.type for device in seen} == {"meta"}
+
+
+CONTROL = Cell.of(
+    layout="alone",
+    alice_classes="0|1",
+    bob_classes="6|9",
+    alice_task="none",
+    bob_task="shuffled",
+    probe=True,
+    retrain=2,
+    alice_pairs=40,
+    bob_pairs=40,
+    test_pairs=40,
+)
+
+
+def test_labels_are_shuffled_by_another_stream_for_each_use():
+    """All four begin alike: twenty of one group, twenty of the other."""
+    labels = torch.arange(40) // 20
+    dealt = [cell._shuffled(CONTROL, labels, use).tolist() for use in ("alice", "bob", "test")]
+    dealt.append(cell._shuffled(replace(CONTROL, seed=1), labels, "bob").tolist())
+    assert len(set(map(tuple, dealt))) == 4 and all(sorted(deal) == labels.tolist() for deal in dealt)
+
+
+def test_a_bob_of_shuffled_labels_is_at_chance():
+    """Each permutation of balanced answers is right in half of the cases on average, whatever Bob says."""
+    alice_net = cell.train_alice(CONTROL)
+    right = [cell.run(replace(CONTROL, seed=seed), alice_net)["bob_accuracy"] for seed in range(200)]
+    error = np.std(right, ddof=1) / len(right) ** 0.5
+    assert abs(np.mean(right) - 0.5) < 3 * error < 0.02

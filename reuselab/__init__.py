@@ -1,4 +1,4 @@
-"""A reproducible companion to two papers on the reuse of pre-trained networks: generator, models and trainers."""
+"""A reproducible companion to two papers on the reuse of pre-trained networks."""
 
 from importlib import import_module
 from typing import Any

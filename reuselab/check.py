@@ -38,13 +38,8 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
     """A finite real number from `low` (or, with `above`, greater than it) to `high`."""
 
     def test(value):
-        return (
-            isinstance(value, Real)
-            and not isinstance(value, bool)
-            and (low < value if above else low <= value)
-            and value <= high
-            and value < math.inf
-        )
+        real = isinstance(value, Real) and not isinstance(value, bool)
+        return real and (low < value if above else low <= value) and value <= high and value < math.inf
 
     bounds = f"above {low:g}" if above else f"from {low:g}"
     return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else " up"), test)
@@ -54,7 +49,8 @@ def integer(low: int, high: int) -> Rule:
     """A whole number from `low` to `high`."""
 
     def test(value):
-        return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        return whole and low <= value <= high
 
     return Rule(f"a whole number from {low:,} to {high:,}", test)
 

@@ -1,4 +1,6 @@
-"""Image sets for tests, made small in their published formats, and a server of the tests' own to fetch them from."""
+"""Image sets for tests, made small in their published formats, and a server of the tests' own to fetch them
+from.
+"""
 
 import base64
 import gzip
@@ -27,8 +29,9 @@ from reuselab.sources import openimages
 class Server(ThreadingHTTPServer):
     """Serves `files` (path: bytes) on this machine alone.
 
-    ranges: it can go on in the middle. cut: it breaks the connection after that many bytes of an answer. headers: sent with
-    each file. sent: path and number of bytes of each answer's body, all of which it sends unless the client hangs up.
+    ranges: it can go on in the middle. cut: it breaks the connection after that many bytes of an answer.
+    headers: sent with each file. sent: path and number of bytes of each answer's body, all of which it sends
+    unless the client hangs up.
     """
 
     def __init__(self):
@@ -266,7 +269,10 @@ def image_id(part, name, i):
 
 
 def made_files(train=4, validation=2):
-    """The official files of three classes, as path: bytes, and rows of labels by part. Dogs are darkest, birds lightest."""
+    """The official files of three classes, as path: bytes, and rows of labels by part.
+
+    Dogs are darkest, birds lightest.
+    """
     files = {
         openimages.CLASSES: "".join(f"{label},{name}\n" for label, name in NAMES.items()).encode(),
         openimages.HIERARCHY: json.dumps(TREE).encode(),

@@ -1,4 +1,4 @@
-"""What `import reuselab` offers: what a notebook or a script needs, each name imported when it is asked for."""
+"""What `import reuselab` offers: each name is imported when it is asked for."""
 
 import subprocess
 import sys

@@ -38,8 +38,8 @@ class Base:
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, standard deviation and between-class share of the variance of each pixel, float32 [C, H, W].
 
-        Under the generator's law: every class equally likely, every image of a class equally likely.
-        The share is the squared correlation ratio, var(E[x | class]) / var(x), and 0 where a pixel is constant.
+        Under the generator's law: every class equally likely, every image of a class equally likely. The
+        share is the squared correlation ratio, var(E[x | class]) / var(x), and 0 where a pixel is constant.
         """
         by_class = (self.images[self.labels == k].double() for k in range(len(self.classes)))
         means, variances = map(torch.stack, zip(*((x.mean(0), x.var(0, correction=0)) for x in by_class)))
@@ -53,13 +53,13 @@ class Base:
     def digest(self) -> str:
         """SHA-256 over shape, pixels, labels and class names."""
         sha = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
-        sha.update(self.images.contiguous().numpy())
-        sha.update(self.labels.numpy())
+        sha.update(self.images.contiguous().numpy().data)
+        sha.update(self.labels.numpy().data)
         return sha.hexdigest()
 
     @cached_property
     def tone(self) -> tuple[float, float]:
-        """Mean and standard deviation of all pixels in grey levels, every class equally likely, and every image of a class."""
+        """Mean and standard deviation of all pixels in grey levels, under the same law as `moments`."""
         shares = torch.stack(
             [
                 self.images[self.labels == k].flatten().bincount(minlength=256).double()
@@ -70,13 +70,13 @@ class Base:
         grey = share @ level
         return grey.item(), (share @ level**2 - grey**2).sqrt().item()
 
-    @cache
+    @cache  # noqa: B019
     def to(self, device: torch.device | str) -> "Base":
         """The same set on `device`, copied there once."""
         return Base(self.images.to(device), self.labels.to(device), self.classes)
 
     def resized(self, channels: int, size: tuple[int, int]) -> "Base":
-        """The same images with `channels` channels (grey repeated) at height and width `size`, antialiased."""
+        """The same images with `channels` channels (grey repeated) at (height, width) `size`, antialiased."""
         if self.images.shape[1:] == (channels, *size):
             return self
         images = self.images.expand(-1, channels, -1, -1)
@@ -88,10 +88,10 @@ class Base:
 
 
 def groups(task: str, classes: Iterable[str] | None = None) -> tuple[tuple[str, ...], ...]:
-    """The groups of classes that a task tells apart: "dog,cat|automobile,truck" is (("dog", "cat"), ("automobile", "truck")).
+    """The groups of classes that a task tells apart: "dog,cat|car" is (("dog", "cat"), ("car",)).
 
-    Raises ValueError, in one line, for fewer than two groups, an empty one, a class that comes twice, and, where `classes` are given,
-    a class that is not among them.
+    Raises ValueError, in one line, for fewer than two groups, an empty one, a class that comes twice, and,
+    where `classes` are given, a class that is not among them.
     """
     parts = tuple(tuple(group.split(",")) for group in task.split("|"))
     names = list(chain(*parts))
@@ -117,8 +117,8 @@ def base_rule(*more: str) -> Rule:
 def load(name: str, split: str) -> Base:
     """The `split` ("train" or "test") of image set `name`; no image is in both.
 
-    The same object until the set's files change. Raises ValueError for an unknown name and FileNotFoundError, in one line,
-    for a set that is not there.
+    The same object until the set's files change. Raises ValueError for an unknown name and FileNotFoundError,
+    in one line, for a set that is not there.
     """
     known("base", name, registry.SETS)
     known("split", split, ("train", "test"))
@@ -131,7 +131,10 @@ def _base(arrays: readers.Arrays) -> Base:
 
 
 def present(name: str) -> bool:
-    """Whether image set `name` is at hand and enough of it for a page to choose it. Raises ValueError for an unknown name."""
+    """Whether image set `name` is at hand and enough of it for a page to choose it.
+
+    Raises ValueError for an unknown name.
+    """
     known("base", name, registry.SETS)
     try:
         return registry.SETS[name].serves(folder()) and bool(registry.read(name))
@@ -149,7 +152,10 @@ def superclasses() -> tuple[Tensor, tuple[str, ...]]:
 
 
 def digest(name: str) -> str:
-    """SHA-256 over both splits' pixels, labels and class names as they are on the disk now. Raises as `load` does."""
+    """SHA-256 over both splits' pixels, labels and class names as they are on the disk now.
+
+    Raises as `load` does.
+    """
     return hashlib.sha256(
         "".join(load(name, split).digest for split in ("train", "test")).encode()
     ).hexdigest()
@@ -170,4 +176,4 @@ SAME = {
 }
 grown = identity
 for remembered in (load, identity, digest):
-    remembered.cache_clear = _base.cache_clear  # type: ignore[attr-defined]
+    setattr(remembered, "cache_clear", _base.cache_clear)  # noqa: B010

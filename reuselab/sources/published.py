@@ -1,4 +1,4 @@
-"""Image sets as torchvision publishes them: their archives, and what is not whole of what came out of these."""
+"""Image sets as torchvision publishes them: their archives, and what is not whole of their files."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -20,7 +20,7 @@ SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """One split. images: uint8 [N, C, H, W]. labels: int64 [N], from 0. classes: their names, in that order."""
+    """One split. images: uint8 [N, C, H, W]. labels: int64 [N], from 0. classes: their names."""
 
     images: Tensor
     labels: Tensor
@@ -62,7 +62,7 @@ def turned(splits: Splits) -> Splits:
 
 
 def torchvision_class(kind: str) -> Any:
-    """Torchvision's class of that name, which knows where a set's files come from and what they are called."""
+    """Torchvision's class of that name, which knows a set's files and where they come from."""
     from torchvision import datasets  # three seconds that the digits don't spend
 
     return getattr(datasets, kind)
@@ -100,7 +100,8 @@ def superclasses(root: Path) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def pets(root: Path) -> Splits:
-    """Oxford's cats and dogs by breed, uint8 [N, 3, 64, 64]; the official trainval is train, the official test is test.
+    """Oxford's cats and dogs by breed, uint8 [N, 3, 64, 64]; the official trainval is train, the official
+    test is test.
 
     The classes are the breeds that the two lists name: 37, or fewer in a sample of the set.
     """
@@ -121,7 +122,7 @@ def pets(root: Path) -> Splits:
 
 
 def species(root: Path, splits: Splits) -> Splits:
-    """The photographs of the pets, labelled by the column of the set's own lists that tells cats from dogs."""
+    """The photographs of the pets, labelled by the column of the set's lists that tells cats from dogs."""
     return {
         split: replace(
             splits[split],

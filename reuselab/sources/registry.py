@@ -1,4 +1,5 @@
-"""The image sets, an entry each: what they are, how they are read and fetched, and whether what is here is whole.
+"""The image sets, an entry each: what they are, how they are read and fetched, and whether what is here is
+whole.
 
 To add one is to add its entry to `SETS`.
 """
@@ -28,11 +29,12 @@ Signature = tuple[str, ...]
 class ImageSet:
     """One image set; `root` is the folder of all image sets, `place` the set's own in it.
 
-    title, licence, size: what one tells a person. read: both splits, from `root`; where the images are those of another set
-    (`same_images_as`), from `root` and that one's splits. folders: those in `place` whose files hold images and labels.
-    archives: what `fetch` downloads. faults: what keeps the files in `place` from being whole, a few words each, asked where
-    no list of checksums was kept. fetched_with: how the command that fetches it ends. serves: whether enough is in `root`
-    for a page to choose it, told without reading a photograph.
+    title, licence, size: what one tells a person. read: both splits, from `root`; where the images are those
+    of another set (`same_images_as`), from `root` and that one's splits. folders: those in `place` whose
+    files hold images and labels.
+    archives: what `fetch` downloads. faults: what keeps the files in `place` from being whole, a few words
+    each, asked where no list of checksums was kept. fetched_with: how the command that fetches it ends.
+    serves: whether enough is in `root` for a page to choose it, told without reading a photograph.
     """
 
     title: str
@@ -159,13 +161,15 @@ def _read(name: str, root: Path) -> Splits:
     except Exception as error:  # whatever a decoder makes of damaged bytes
         reason = type(error).__name__ + (f": {error}" if isinstance(error, OSError) else "")
         raise FileNotFoundError(
-            f"base {name} is not in {root} or is damaged ({' '.join(reason.split())}): set REUSELAB_DATA to a "
-            f"folder with {image_set.place}, or run reuselab data fetch {source}{image_set.fetched_with}"
+            f"base {name} is not in {root} or is damaged ({' '.join(reason.split())}): "
+            f"set REUSELAB_DATA to a folder with {image_set.place}, "
+            f"or run reuselab data fetch {source}{image_set.fetched_with}"
         ) from None
 
 
 def _signature(name: str, root: Path) -> tuple[Signature, bool]:
-    """What changes when a file of the set does, and whether none changed so lately that a change could escape.
+    """What changes when a file of the set does, and whether none changed so lately that a change could
+    escape.
 
     The name, size, times and inode of each file; their content is not read.
     """
@@ -186,7 +190,9 @@ def _signature(name: str, root: Path) -> tuple[Signature, bool]:
 
 @dataclass(frozen=True)
 class State:
-    """What is here of an image set. kind: "absent", "partial" (begun, a sample, or damaged) or "whole"; note: what is missing."""
+    """What is here of an image set. kind: "absent", "partial" (begun, a sample, or damaged) or "whole"; note:
+    what is missing.
+    """
 
     kind: str
     note: str = ""
@@ -198,9 +204,9 @@ class State:
 def state(name: str, root: Path | None = None) -> State:
     """Whether image set `name` is whole in the folder `root` [default: `folder`]. Reads all its files once.
 
-    Whole means: every file has the checksum that it had when it came out of an archive with the published checksum. Where no
-    such list was kept, the files have their published checksums (CIFAR), or are as many and as long as they say. Raises
-    ValueError for an unknown name.
+    Whole means: every file has the checksum that it had when it came out of an archive with the published
+    checksum. Where no such list was kept, the files have their published checksums (CIFAR), or are as many
+    and as long as they say. Raises ValueError for an unknown name.
     """
     known("image set", name, SETS)
     name, root = origin(name), folder() if root is None else Path(root)
@@ -224,11 +230,13 @@ def _faults(name: str, root: Path) -> Iterator[str]:
 
 
 def fetch(name: str, root: Path | None = None) -> State:
-    """Fetch image set `name` into the folder `root`, and say what is then there. What is whole stays untouched.
+    """Fetch image set `name` into the folder `root`, and say what is then there.
 
-    Archives come first, each whole or not at all; then all are extracted into a folder of their own, whose contents take
-    their places when complete. An interrupted call is taken up by the next. Raises ValueError for a name that is unknown or
-    has no archives, Failed in one line where the work cannot be finished.
+    What is whole stays untouched.
+
+    Archives come first, each whole or not at all; then all are extracted into a folder of their own, whose
+    contents take their places when complete. An interrupted call is taken up by the next. Raises ValueError
+    for a name that is unknown or has no archives, Failed in one line where the work cannot be finished.
     """
     known("image set", name, SETS)
     name, root = origin(name), folder() if root is None else Path(root)
@@ -255,7 +263,9 @@ def fetch(name: str, root: Path | None = None) -> State:
 
 
 def _extract(archives: list[Path], place: Path) -> None:
-    """Extract `archives` beside `place`, note the checksums of what came out, and only then move all into `place`."""
+    """Extract `archives` beside `place`, note the checksums of what came out, and only then move all into
+    `place`.
+    """
     from torchvision.datasets.utils import extract_archive
 
     scratch = place.with_name(f".{place.name}.extracting")

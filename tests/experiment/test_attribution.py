@@ -211,9 +211,9 @@ def test_every_network_can_be_attributed_and_is_left_as_it_was(network):
 
 
 def test_what_cannot_be_attributed_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="^attribute must not be above test_pairs, 200, as 201 is$"):
+    with pytest.raises(ValueError, match=r"^attribute must not be above test_pairs, 200, as 201 is$"):
         Cell.of(test_pairs=200, attribute=201)
-    with pytest.raises(ValueError, match="^attribute must be a whole number from 1 to 1,000,000, not 0$"):
+    with pytest.raises(ValueError, match=r"^attribute must be a whole number from 1 to 1,000,000, not 0$"):
         page.parameters("attribution", "smoke", {"attribute": 0})
 
 
@@ -236,7 +236,9 @@ def test_a_kept_alice_is_the_one_that_was_trained(tmp_path, monkeypatch):
 
 
 def table(seed=0, noise=0.02, rows=lambda rho, k: 0.2 + 0.1 * k - 0.3 * rho * (k > 0), seeds=5):
-    """Rows of a study in which the share on Bob's half is `rows(rho, k)` for every method, and both checks follow it."""
+    """Rows of a study in which the share on Bob's half is `rows(rho, k)` for every method, and both checks
+    follow it.
+    """
     rng = np.random.default_rng(seed)
     made = []
     for rho in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -263,7 +265,9 @@ def test_the_claim_holds_on_shares_made_to_follow_it():
 
 
 def test_the_claim_does_not_hold_on_shuffled_shares_and_holds_in_part_where_half_of_it_does():
-    """Shuffled: the checks are shuffled alike, so that every method may speak; what it says then has no trend."""
+    """Shuffled: the checks are shuffled alike, so that every method may speak; what it says then has no
+    trend.
+    """
     made = table()
     columns = [name for name in made if name.startswith("share_")]
     made[columns] = made[columns].sample(frac=1, random_state=1).to_numpy()

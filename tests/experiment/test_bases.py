@@ -227,7 +227,7 @@ def test_damaged_cifar_is_refused(data_folder, monkeypatch):
     (data_folder / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
     with pytest.raises(
         FileNotFoundError,
-        match="^base cifar10 is not in .*cifar-10-batches-py, or run reuselab data fetch cifar10$",
+        match=r"^base cifar10 is not in .*cifar-10-batches-py, or run reuselab data fetch cifar10$",
     ):
         bases.load("cifar10", "train")
 

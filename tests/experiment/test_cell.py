@@ -238,7 +238,9 @@ def test_alice_bob_and_the_test_draw_apart_and_each_anew_with_the_seed(monkeypat
 
 
 def test_an_alice_reused_as_she_is_serves_bob_by_the_law_of_the_labels():
-    """Bob's accuracy with nothing retrained is Alice's at rho = 1 exactly, and chance at rho = 0 within 4.5 standard errors."""
+    """Bob's accuracy with nothing retrained is Alice's at rho = 1 exactly, and chance at rho = 0 within 4.5
+    standard errors.
+    """
     learned = {"alice_pairs": 1500, "alice_epochs": 5, "test_pairs": 2000, "retrain": 0}
     one, none = (cell.run(small(rho=rho, **learned)) for rho in (1, 0))
     assert one["bob_accuracy"] == one["alice_accuracy"] > 0.85

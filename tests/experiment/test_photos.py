@@ -1,4 +1,6 @@
-"""Single photographs: who is shown which, and cells that share nothing but the network (Mohamud & Brink 2026, A6)."""
+"""Single photographs: who is shown which, and cells that share nothing but the network (Mohamud & Brink 2026,
+A6).
+"""
 
 from dataclasses import replace
 

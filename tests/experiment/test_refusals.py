@@ -224,7 +224,7 @@ def test_an_image_set_that_is_not_there_is_refused_before_any_training(place, na
 def test_image_sets_with_unequal_numbers_of_classes_are_refused_by_a_cell(monkeypatch):
     monkeypatch.setattr(bases, "load", lambda name, split: DIGITS[0] if name == "digits" else made([2, 3, 4]))
     with pytest.raises(
-        ValueError, match="^rho needs as many classes on both sides, but digits has 10 and fashion 3$"
+        ValueError, match=r"^rho needs as many classes on both sides, but digits has 10 and fashion 3$"
     ):
         cell.run(Cell(bob_base="fashion"))
 

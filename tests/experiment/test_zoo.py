@@ -1,4 +1,6 @@
-"""torchvision's classifiers in blocks: the same networks to the bit, and their ImageNet weights whole or not at all."""
+"""torchvision's classifiers in blocks: the same networks to the bit, and their ImageNet weights whole or not
+at all.
+"""
 
 import copy
 import hashlib
@@ -247,7 +249,9 @@ def test_what_cannot_be_is_refused_in_one_line(call, line, capfd):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A server of a file of weights, under the name that says its checksum, in place of the published one: its folder, torch hub's, the net."""
+    """A server of a file of weights, under the name that says its checksum, in place of the published one:
+    its folder, torch hub's, the net.
+    """
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     served = tmp_path / "served"
     served.mkdir()
@@ -342,5 +346,5 @@ def test_no_pickle_is_opened(hub, monkeypatch):
     named = served.with_name(f"{THEIRS}-{hashlib.sha256(served.read_bytes()).hexdigest()[:8]}.pth")
     served.rename(named)
     publish(monkeypatch, named.as_uri())
-    with pytest.raises(Failed, match="cannot be had .Weights only load failed"):
+    with pytest.raises(Failed, match=r"cannot be had .Weights only load failed"):
         models.pretrained(THEIRS, SHAPE)

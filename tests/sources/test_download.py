@@ -126,7 +126,7 @@ def test_an_answer_in_pieces_that_breaks_off_is_not_whole_though_nobody_said_how
 
     monkeypatch.setattr(Handler, "do_GET", pieces)
     end = b"fff\r\nbroken"
-    with pytest.raises(download.Lost, match="^the connection was lost after [0-9.]+k?B of http[^ ]+; run"):
+    with pytest.raises(download.Lost, match=r"^the connection was lost after [0-9.]+k?B of http[^ ]+; run"):
         get("")
     assert not path.exists()
     end = b"0\r\n\r\n"
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_there_and_a_server_that_is_not_are_told_apart(one, t
         download.download([server.url + "other"], path)
     with pytest.raises(download.Lost, match=r"^http://127.0.0.1:9/file does not answer: .*refused$"):
         download.download(["http://127.0.0.1:9/file"], path)
-    with pytest.raises(Failed, match="404 Not Found; http.* does not answer"):
+    with pytest.raises(Failed, match=r"404 Not Found; http.* does not answer"):
         download.download([server.url + "other", "http://127.0.0.1:9/file"], path)
     assert not list(tmp_path.iterdir())
 

@@ -67,7 +67,7 @@ def test_open_images_that_cannot_be_a_base_are_refused_with_the_command_that_get
     spoil(data_folder / "openimages")
     with pytest.raises(
         FileNotFoundError,
-        match="^base openimages is not in .*, or run reuselab data fetch openimages --classes 'Cat,Dog'$",
+        match=r"^base openimages is not in .*, or run reuselab data fetch openimages --classes 'Cat,Dog'$",
     ):
         bases.load("openimages", "train")
     assert not bases.present("openimages")
@@ -239,7 +239,9 @@ def test_bad_input_about_the_tree_is_refused_in_one_line(made):
 
 
 def test_the_real_hierarchy_gives_the_values_read_off_it_by_hand():
-    """Entity > Animal > Mammal > Carnivore > Dog, Cat; Entity > Animal > Bird; Entity > Vehicle > Land vehicle > Car, Truck."""
+    """Entity > Animal > Mammal > Carnivore > Dog, Cat; Entity > Animal > Bird; Entity > Vehicle > Land
+    vehicle > Car, Truck.
+    """
     tree = openimages.hierarchy(real_folder())
     assert len(tree.parents) == 602 and set(tree.parents) == set(tree.names)
     for one, other, value, path in (
@@ -326,7 +328,7 @@ def test_a_lost_connection_ends_in_one_line_and_the_same_call_goes_on(store, tmp
     openimages.fetch(tmp_path, ["Dog"], 1)
     fetched = set(images_of(store))
     store.cut = 500
-    with pytest.raises(download.Lost, match="^the connection was lost after 500B of"):
+    with pytest.raises(download.Lost, match=r"^the connection was lost after 500B of"):
         openimages.fetch(tmp_path, ["Dog"], 4)
     assert len(list(openimages.faults(tmp_path))) == 4, "what was begun is not whole"
     store.cut = None

@@ -1,4 +1,6 @@
-"""The registry of image sets: read anew when files change, fetched from a server of the tests' own, and the command line."""
+"""The registry of image sets: read anew when files change, fetched from a server of the tests' own, and the
+command line.
+"""
 
 import io
 import re
@@ -30,7 +32,7 @@ def test_an_image_set_is_added_by_one_entry(data_folder, monkeypatch, capsys):
     entry = data.ImageSet(
         title="Made images", licence="CC0", place="here", read=lambda root: {"train": train, "test": test}
     )
-    with pytest.raises(ValueError, match="^base must be one of digits, "):
+    with pytest.raises(ValueError, match=r"^base must be one of digits, "):
         Cell(base="mine")
     with monkeypatch.context() as patch:
         patch.setitem(data.SETS, "mine", entry)
@@ -118,7 +120,7 @@ def test_a_set_is_present_when_it_loads_and_a_sample_of_the_pets_is_not(data_fol
         assert not bases.present("pets") and not bases.present("pet_species")
     monkeypatch.setattr(readers, "PET_BREEDS", 3)
     assert bases.present("pets") and bases.present("pet_species")
-    with pytest.raises(ValueError, match="^no base 'cifar' "):
+    with pytest.raises(ValueError, match=r"^no base 'cifar' "):
         bases.present("cifar")
 
 
@@ -130,7 +132,9 @@ def test_a_damaged_set_is_not_present(data_folder):
 
 
 def test_a_photograph_is_its_central_square(tmp_path):
-    """A white square between black borders fills the picture, the same on both sides: a crop one pixel off would not."""
+    """A white square between black borders fills the picture, the same on both sides: a crop one pixel off
+    would not.
+    """
     for size, box in (((160, 100), (30, 0, 130, 100)), ((100, 180), (0, 40, 100, 140))):
         picture = Image.new("RGB", size)
         picture.paste((255, 255, 255), box)
@@ -212,7 +216,7 @@ def test_a_fetch_that_is_cut_off_leaves_a_partial_set_and_the_next_goes_on(data_
     laid = serve_cifar100(server, monkeypatch)
     name, whole = datasets.CIFAR100.filename, len(server.files[datasets.CIFAR100.filename])
     server.cut = whole // 2
-    with pytest.raises(Failed, match="^the connection was lost"):
+    with pytest.raises(Failed, match=r"^the connection was lost"):
         data.fetch("cifar100")
     assert data.state("cifar100").kind == "partial"
     with pytest.raises(FileNotFoundError):
@@ -236,7 +240,7 @@ def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetch
     monkeypatch.setattr(utils, "extract_archive", breaks)
     with pytest.raises(
         Failed,
-        match="^cannot write pets into .*: No space left on device; make room and run the same command again$",
+        match=r"^cannot write pets into .*: No space left on device; make room and run the same command again$",
     ):
         data.fetch("pets")
     assert data.state("pets").kind == "partial" and not (data_folder / "oxford-iiit-pet/images").exists()
@@ -250,7 +254,9 @@ def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetch
 def test_a_kill_while_files_take_their_places_is_never_taken_for_whole(
     data_folder, server, monkeypatch, step
 ):
-    """Stopped before each of the four steps that lay the pets in place and clear up (checksums, annotations, images, the first archive)."""
+    """Stopped before each of the four steps that lay the pets in place and clear up (checksums, annotations,
+    images, the first archive).
+    """
     serve_pets(server, monkeypatch)
     moves, replace, unlink = [], data.Path.replace, data.Path.unlink
 

@@ -231,7 +231,7 @@ def lay(folder, files):
     return folder
 
 
-# Open Images. A small tree. Otter has two places, of different depth; a Wheel is a part of a Car and no kind of it.
+# Open Images, a small tree. Otter has two places, of different depth; a Wheel is part of a Car, not a kind.
 NAMES = {
     "/m/a": "Animal",
     "/m/m": "Mammal",

@@ -341,7 +341,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
 
 
 def _alice_accuracy(cell: Cell, alice_net: models.Network, images: trainer.Images) -> float:
-    """Alice's accuracy on the task that she was taught, on Bob's test pairs or on single images of her own."""
+    """Alice's accuracy on the task that she was taught, on Bob's test pairs or single images of her own."""
     if cell.alice_task == IMAGENET:
         return float("nan")
     whose = _taught(cell)

@@ -65,7 +65,7 @@ def test_by_class_lists_each_image_once_under_its_class():
 
 
 def test_moments_are_those_of_a_class_balanced_population():
-    """Brute force: repeat each class until all are equally many, then take plain moments of that population."""
+    """Brute force: repeat each class until all are equally many, then take plain moments."""
     counts = [1, 2, 3, 5]
     base = made(counts, (3, 4), 2)
     times = torch.tensor([lcm(*counts) // counts[k] for k in base.labels.tolist()])

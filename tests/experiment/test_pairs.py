@@ -203,7 +203,7 @@ def all_pairs(train, p, draw=None, **how):
 
 
 def exact_correlation(everything, weights):
-    """Correlation of each pixel with the one that faces it, under the law itself; NaN where one is constant."""
+    """Correlation of each pixel with the one that faces it, under the law; NaN where one is constant."""
     x, y = (half.double().flatten(1) for half in everything.halves(slice(None)))
     w = torch.from_numpy(weights)[:, None]
     x, y = (half - (w * half).sum(0) for half in (x, y))
@@ -223,7 +223,7 @@ def test_facing_pixels_of_independent_images_correlate_by_exactly_phi(phi):
 
 @pytest.mark.parametrize("rho, phi", [(0, 0.5), (0.6, -0.5)])
 def test_pixel_correlation_is_exact_on_test_digits_whose_moments_are_others(rho, phi):
-    """Enumerated: all 250,000 pairs of test images. Pixels that never vary in train are constant when mixed."""
+    """Enumerated: all 250,000 pairs of test images. Pixels constant in train are constant when mixed."""
     r = exact_correlation(*all_pairs(DIGITS, pairs.joint(10, rho), (TEST, TEST), phi=phi))
     expected = pairs.pixel_correlation(rho, phi, TEST.moments[2].numpy())
     varies = (TRAIN.moments[1] > 0).numpy() & (TEST.moments[1] > 0).numpy()

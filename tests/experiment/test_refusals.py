@@ -27,6 +27,7 @@ def net(name="cnn", shape=(1, 8, 16), classes=10):
     return models.build(name, shape, classes, 0)
 
 
+SETS = "digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages"
 REFUSED = [  # what is called, the whole message
     # Cells.
     (lambda: Cell(rho=1.5), "rho must be a number from 0 to 1, not 1.5"),
@@ -48,22 +49,21 @@ REFUSED = [  # what is called, the whole message
     ),
     (
         lambda: Cell(base="fasion"),
-        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'fasion' (did you mean fashion?)",
+        f"base must be one of {SETS}, not 'fasion' (did you mean fashion?)",
     ),
     (
         lambda: Cell(base=""),
-        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not ''",
+        f"base must be one of {SETS}, not ''",
     ),
     (
         lambda: Cell(bob_base="Digits"),
-        re.compile(
-            r"bob_base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, '', not 'Digits' \(did you mean digits\?\)"
-        ),
+        re.compile(rf"bob_base must be one of {SETS}, '', not 'Digits' \(did you mean digits\?\)"),
     ),
     (
         lambda: Cell(network="resnet"),
         re.compile(
-            r"network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'resnet' \(did you mean resnet\d+\?\)"
+            r"network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision "
+            r"by its name, not 'resnet' \(did you mean resnet\d+\?\)"
         ),
     ),
     (
@@ -137,7 +137,7 @@ REFUSED = [  # what is called, the whole message
     # Image sets.
     (
         lambda: bases.load("digit", "train"),
-        "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages",
+        f"no base 'digit' (did you mean digits?); there is {SETS}",
     ),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.

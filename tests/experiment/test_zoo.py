@@ -187,7 +187,10 @@ def test_transformers_in_blocks_are_torchvisions_also_while_they_train(name):
 
 def test_networks_of_our_own_are_built_without_torchvision():
     """Its import takes seconds."""
-    code = "import sys; from reuselab.experiment import models; models.NETWORK('network', 'cnn'); models.blocks('mlp'); sys.exit('torchvision' in sys.modules)"
+    code = (
+        "import sys; from reuselab.experiment import models; models.NETWORK('network', 'cnn'); "
+        "models.blocks('mlp'); sys.exit('torchvision' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -309,7 +312,8 @@ def test_what_is_not_the_published_file_is_not_taken(harm, hub):
         )
     with pytest.raises(
         Failed,
-        match=rf"^http://.*{THEIRS}-.*\.pth cannot be had \(.*\): connect to it, or put the file into .*/checkpoints$",
+        match=rf"^http://.*{THEIRS}-.*\.pth cannot be had \(.*\): "
+        "connect to it, or put the file into .*/checkpoints$",
     ):
         models.pretrained(THEIRS, SHAPE)
     assert not any(folder.iterdir())
@@ -321,7 +325,8 @@ def test_no_connection_is_one_line(hub, monkeypatch):
     publish(monkeypatch, f"http://127.0.0.1:1/{hub[0].name}")
     with pytest.raises(
         Failed,
-        match=r"^http://127.0.0.1:1/.* cannot be had \(<urlopen error .*Connection refused>\): connect to it, or put .*",
+        match=r"^http://127.0.0.1:1/.* cannot be had \(<urlopen error .*Connection refused>\): "
+        "connect to it, or put .*",
     ):
         models.pretrained(THEIRS, SHAPE)
     hub[1].mkdir(parents=True, exist_ok=True)
@@ -341,7 +346,7 @@ def test_a_damaged_file_in_torch_hubs_folder_is_named(hub):
 
 def test_no_pickle_is_opened(hub, monkeypatch):
     """Not even one with the right checksum."""
-    served, folder, _ = hub
+    served, _, _ = hub
     torch.save(Residual(1), served)
     named = served.with_name(f"{THEIRS}-{hashlib.sha256(served.read_bytes()).hexdigest()[:8]}.pth")
     served.rename(named)

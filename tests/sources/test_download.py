@@ -12,6 +12,7 @@ from reuselab.check import Failed
 from reuselab.sources import download
 
 FILE = np.random.default_rng(0).bytes(300_000)
+MD5 = md5(FILE)
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def one(server, tmp_path):
     return (
         server,
         path,
-        lambda known=md5(FILE), **how: download.download([server.url + "file"], path, known, **how),
+        lambda known=MD5, **how: download.download([server.url + "file"], path, known, **how),
     )
 
 
@@ -41,7 +42,8 @@ def test_a_file_cut_off_is_not_there_and_the_rest_alone_is_fetched_later(one):
     server.cut = 100_000
     with pytest.raises(
         Failed,
-        match=r"^the connection was lost after 100kB of 300kB of http\S+; run the same command again to go on from there$",
+        match=r"^the connection was lost after 100kB of 300kB of http\S+; "
+        "run the same command again to go on from there$",
     ):
         get()
     assert parts(path) == (False, True)
@@ -107,7 +109,7 @@ def test_the_stores_own_checksum_counts_where_none_is_known(one, publish):
 
 
 def test_without_any_checksum_nothing_is_pieced_together(one):
-    server, path, get = one
+    _, path, get = one
     path.with_name("file.part").write_bytes(b"x" * 1000)
     get("")
     assert path.read_bytes() == FILE
@@ -164,8 +166,8 @@ def test_a_disk_that_is_full_is_one_line_and_the_next_call_goes_on(one):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (
-        str(failure.value)
-        == f"cannot write {path}.part for {server.url}file: File too large; make room and run the same command again"
+        str(failure.value) == f"cannot write {path}.part for {server.url}file: File too large; "
+        "make room and run the same command again"
     )
     assert parts(path) == (False, True)
     while not server.sent:  # its thread may still be at the first answer
@@ -194,7 +196,10 @@ def test_a_process_killed_midway_is_taken_up_where_it_stopped(tmp_path, one):
 
     Handler.do_GET = slow
     try:
-        code = "import sys; from pathlib import Path; from reuselab.sources import download; download.download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3])"
+        code = (
+            "import sys; from pathlib import Path; from reuselab.sources import download; "
+            "download.download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3])"
+        )
         process = subprocess.Popen([sys.executable, "-c", code, server.url + "file", path, md5(FILE)])
         part = path.with_name("file.part")
         for _ in range(1500):

@@ -172,7 +172,8 @@ def test_only_verified_labels_count_and_an_image_of_two_of_the_classes_is_of_nei
     assert sorted(openimages.chosen(made, "train", ["/m/d"])["/m/d"]) == ["both", "twice"]
 
 
-# The tree of kinds, by hand. Depths: root 1; Animal, Vehicle, Swimmer 2; Mammal, Bird, Car 3; Dog, Cat 4; Otter 3 (by Swimmer).
+# The tree of kinds, by hand.
+# Depths: root 1; Animal, Vehicle, Swimmer 2; Mammal, Bird, Car 3; Dog, Cat 4; Otter 3 (by Swimmer).
 
 
 @pytest.mark.parametrize(

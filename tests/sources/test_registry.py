@@ -240,7 +240,8 @@ def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetch
     monkeypatch.setattr(utils, "extract_archive", breaks)
     with pytest.raises(
         Failed,
-        match=r"^cannot write pets into .*: No space left on device; make room and run the same command again$",
+        match=r"^cannot write pets into .*: No space left on device; "
+        "make room and run the same command again$",
     ):
         data.fetch("pets")
     assert data.state("pets").kind == "partial" and not (data_folder / "oxford-iiit-pet/images").exists()
@@ -298,8 +299,8 @@ def test_the_real_sets_are_whole_where_they_are(name):
     [
         (
             ["fetch", "fashon"],
-            "no image set 'fashon' (did you mean fashion?); there is digits, turned, mnist, fashion, cifar10, cifar100, "
-            "pets, pet_species, openimages",
+            "no image set 'fashon' (did you mean fashion?); there is digits, turned, mnist, "
+            "fashion, cifar10, cifar100, pets, pet_species, openimages",
         ),
         (["fetch", "digits"], "image set digits has no archives to fetch: its place is /"),
         (["fetch"], "Missing argument 'NAME'"),

@@ -17,8 +17,6 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from reuselab.experiment import bases
-from reuselab.experiment.cell import Cell
-from reuselab.runs import store
 from reuselab.sources import registry
 
 TRAIN, TEST = bases.load("digits", "train"), bases.load("digits", "test")
@@ -212,14 +210,6 @@ def test_files_that_just_changed_are_read_again(data_folder, monkeypatch):
     now = max(path.stat().st_ctime_ns for path in place.iterdir())
     monkeypatch.setattr(registry.time, "time_ns", lambda: now)
     assert bases.load("mnist", "train") is not bases.load("mnist", "train")
-
-
-def test_a_row_on_other_images_has_another_name(data_folder):
-    names = []
-    for seed in (0, 1):
-        lay_mnist(data_folder / "MNIST/raw", seed=seed)
-        names.append((store.digest(Cell(base="mnist")), store.digest(Cell(bob_base="mnist"))))
-    assert len({*names[0], *names[1]}) == 4
 
 
 def test_damaged_cifar_is_refused(data_folder, monkeypatch):

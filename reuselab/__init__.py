@@ -1,4 +1,4 @@
-"""Generator, models and trainers of a reproducible companion to two papers on the reuse of pre-trained networks."""
+"""A reproducible companion to two papers on the reuse of pre-trained networks."""
 
 from importlib import import_module
 from typing import Any
@@ -7,21 +7,26 @@ __version__ = "0.1.0"
 
 # What a notebook or a script needs, each imported when it is first asked for: PyTorch takes seconds.
 _HOMES = {
-    "experiment.bases": ("load",),
-    "experiment.cell": ("Cell", "run"),
-    "experiment.models": ("build", "reuse"),
-    "experiment.pairs": ("joint", "sample"),
-    "experiment.train": ("Recipe", "accuracy", "train"),
-    "runs.study": ("grid", "study"),
+    "bases": "experiment",
+    "pairs": "experiment",
+    "models": "experiment",
+    "reuse": "experiment.models",
+    "Recipe": "experiment.train",
+    "train": "experiment.train",
+    "accuracy": "experiment.train",
+    "Cell": "experiment.cell",
+    "run": "experiment.cell",
+    "grid": "runs.study",
+    "study": "runs.study",
 }
-_WHERE = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted(_WHERE)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    return import_module(f"{home.__name__}.{name}") if hasattr(home, "__path__") else getattr(home, name)
 
 
 def __dir__() -> list[str]:

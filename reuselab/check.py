@@ -14,28 +14,32 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """A test for one value and the words for what passes it."""
+    """A test for one value, the words for what passes it, and a hint to end a refusal with.
 
-    expected: str
+    Words that are a function are asked for when they are needed.
+    """
+
+    words: str | Callable[[], str]
     test: Callable[[Any], bool]
+    hint: Callable[[Any], str] = lambda value: ""
+
+    @property
+    def expected(self) -> str:
+        """What passes."""
+        return self.words if isinstance(self.words, str) else self.words()
 
     def __call__(self, name: str, value: Any) -> None:
         """Raise ValueError, in one line, unless `value` passes."""
         if not self.test(value):
-            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}")
+            raise ValueError(f"{name} must be {self.expected}, not {shorten(value)}{self.hint(value)}")
 
 
 def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
     """A finite real number from `low` (or, with `above`, greater than it) to `high`."""
 
     def test(value):
-        return (
-            isinstance(value, Real)
-            and not isinstance(value, bool)
-            and (low < value if above else low <= value)
-            and value <= high
-            and value < math.inf
-        )
+        real = isinstance(value, Real) and not isinstance(value, bool)
+        return real and (low < value if above else low <= value) and value <= high and value < math.inf
 
     bounds = f"above {low:g}" if above else f"from {low:g}"
     return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else " up"), test)
@@ -45,7 +49,8 @@ def integer(low: int, high: int) -> Rule:
     """A whole number from `low` to `high`."""
 
     def test(value):
-        return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        return whole and low <= value <= high
 
     return Rule(f"a whole number from {low:,} to {high:,}", test)
 
@@ -62,17 +67,15 @@ def text() -> Rule:
 
 def choice(*options: str) -> Rule:
     """One of the given words; a refusal names the nearest."""
+    return choice_of(lambda: options)
 
-    class Choice(Rule):
-        def __call__(self, name, value):
-            if not self.test(value):
-                raise ValueError(
-                    f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, options)}"
-                )
 
-    return Choice(
-        "one of " + ", ".join(option or "''" for option in options),
-        lambda value: isinstance(value, str) and value in options,
+def choice_of(options: Callable[[], Iterable[str]]) -> Rule:
+    """As `choice`, among the words that `options` gives when a value is checked."""
+    return Rule(
+        lambda: "one of " + ", ".join(option or "''" for option in options()),
+        lambda value: isinstance(value, str) and value in options(),
+        lambda value: nearest(value, options()),
     )
 
 
@@ -88,7 +91,7 @@ def several(rule: Rule) -> Rule:
                 raise ValueError(f"{name} must not repeat an item, as {shorten(value)} does")
 
     return Several(
-        f"a list of one or more items, each {rule.expected}",
+        lambda: f"a list of one or more items, each {rule.expected}",
         lambda value: isinstance(value, (list, tuple)) and len(value) > 0,
     )
 

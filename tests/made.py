@@ -9,7 +9,7 @@ from reuselab.experiment import bases
 
 
 def made(counts, size=(8, 8), channels=1, seed=0) -> bases.Base:
-    """An image set of random images, `counts[k]` of class k, whose classes differ in brightness; labels shuffled."""
+    """An image set of random images, `counts[k]` of class k; classes differ in brightness, in any order."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     labels = labels[torch.randperm(len(labels), generator=generator)]

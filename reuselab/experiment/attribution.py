@@ -1,4 +1,4 @@
-"""Which half of a pair a network reads: attribution, a half taken away, and what its blocks let one read (Mohamud & Brink 2026, A5)."""
+"""Which half of a pair a network reads, by attribution, occlusion and probes (Mohamud & Brink 2026, A5)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from itertools import combinations
 from types import EllipsisType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reuselab.experiment import train as trainer
@@ -29,45 +29,51 @@ def half(images: Pairs, whose: str) -> tuple[EllipsisType | slice, ...]:
 
 
 def window(images: Pairs) -> tuple[int, int, int]:
-    """The patch that occlusion hides, [C, height, width]: all channels, at most a quarter of a half's side, never in both halves."""
+    """The patch that occlusion hides, [C, height, width]: all channels, never in both halves.
+
+    Its sides are the largest divisors of a half's sides that are at most a quarter of these.
+    """
     channels, height, width = images.shape
-    sides = (height, width // 2) if images.layout == "beside" else (height // 2, width)
-    return channels, *(max(d for d in range(1, max(1, side // 4) + 1) if side % d == 0) for side in sides)
+    if images.layout == "beside":
+        return channels, _divisor(height), _divisor(width // 2)
+    return channels, _divisor(height // 2), _divisor(width)
+
+
+def _divisor(side: int) -> int:
+    """The largest divisor of `side` up to a quarter of it."""
+    return max(d for d in range(1, max(1, side // 4) + 1) if side % d == 0)
 
 
 def maps(net: Network, images: Pairs) -> tuple[dict[str, Tensor], Tensor]:
-    """Attributions of the network's answer on each pair, by method, float32 [n, C, H, W]; and the completeness gap, [n].
+    """Attributions of the network's answer by method, float32 [n, C, H, W], and the completeness gap, [n].
 
-    Attributed is the logit of the class that the network names, against a grey pair (0 everywhere). Integrated gradients
-    ought to sum to f(x) - f(grey): the gap is how far they miss it, over |f(x) - f(grey)|.
+    Attributed is the logit of the class that the network names, against a grey pair (0 everywhere).
+    Integrated gradients ought to sum to f(x) - f(grey): the gap is how far they miss it, over its size.
     """
-    from captum.attr import (  # half a second that plain cells don't spend
-        InputXGradient,
-        IntegratedGradients,
-        Occlusion,
-    )
+    from captum import attr  # half a second that plain cells don't spend
 
     where, patch = next(net.parameters()).device, window(images)
     net.eval()
-    found, gaps = {name: [] for name in METHODS}, []
+    parts: dict[str, list[Tensor]] = {name: [] for name in METHODS}
+    gaps = []
     for i in range(0, len(images), BATCH):
         x = images[i : i + BATCH].to(where)
         with torch.no_grad():
             logits, grey = net(x), net(torch.zeros_like(x[:1]))
         answer = logits.argmax(1)
-        integrated, missed = IntegratedGradients(net).attribute(
+        integrated, missed = attr.IntegratedGradients(net).attribute(
             x, 0, answer, n_steps=STEPS, return_convergence_delta=True
         )
-        hidden = Occlusion(net).attribute(x, patch, patch, 0, answer, perturbations_per_eval=BATCH)
-        product = InputXGradient(net).attribute(x.clone().requires_grad_(), answer)
+        hidden = attr.Occlusion(net).attribute(x, patch, patch, 0, answer, perturbations_per_eval=BATCH)
+        product = attr.InputXGradient(net).attribute(x.clone().requires_grad_(), answer)
         for name, part in zip(METHODS, (integrated, product, hidden)):
-            found[name].append(part.detach().float().cpu())
+            parts[name].append(part.detach().float().cpu())
         gaps.append((missed.abs() / (logits - grey).gather(1, answer[:, None])[:, 0].abs()).cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}, torch.cat(gaps)
+    return {name: torch.cat(batches) for name, batches in parts.items()}, torch.cat(gaps)
 
 
 def share(attributions: Tensor, images: Pairs) -> float:
-    """The share of all absolute attribution [n, C, H, W] that falls on Bob's half, mean over pairs; NaN if there is none."""
+    """The share of absolute attribution [n, C, H, W] on Bob's half, mean over pairs; NaN if there is none."""
     size = attributions.abs()
     whole, bobs = size.flatten(1).sum(1), size[half(images, "bob")].flatten(1).sum(1)
     return (bobs / whole)[whole > 0].double().mean().item()
@@ -81,7 +87,7 @@ def agreement(one: Tensor, other: Tensor, patch: tuple[int, int, int]) -> float:
 
 
 def swapped(images: Pairs, batch: Tensor, whose: str) -> Tensor:
-    """Pairs `batch` with one half replaced by that of the next pair, float32 [B, C, H, W]: real images, another label."""
+    """Pairs `batch` with one half replaced by that of the next pair, float32 [B, C, H, W]: another label."""
     x, where = images[batch].clone(), half(images, whose)
     x[where] = images[(batch + 1) % len(images)][where]
     return x
@@ -98,7 +104,7 @@ def blanked(images: Pairs, batch: Tensor, whose: str) -> Tensor:
 def answers(
     net: Network, images: Pairs, change: Callable[[Pairs, Tensor, str], Tensor] | None = None, whose: str = ""
 ) -> Tensor:
-    """The class that the network names for each pair, int64 [n], with one half changed if a `change` is given."""
+    """The class that the network names for each pair, int64 [n]; `change` is done to the half of `whose`."""
     where = next(net.parameters()).device
     net.eval()
     batches = torch.arange(len(images)).split(1024)
@@ -113,8 +119,8 @@ def answers(
 def without(net: Network, images: Pairs) -> dict[str, float]:
     """What becomes of Bob's answers when a half is taken away: the check that needs no attribution.
 
-    changed_*: share of answers that another half changes. bob_accuracy_*: his accuracy then. share_changed, share_lost: how
-    much of either falls on Bob's half; NaN where both losses together are below `LEAST_LOSS`.
+    changed_*: share of answers that another half changes. bob_accuracy_*: his accuracy then. share_changed,
+    share_lost: how much of either falls on Bob's half; NaN where both losses together are below `LEAST_LOSS`.
     """
     plain, labels, found = answers(net, images), images.bob_labels.cpu(), {}
     for whose in ("bob", "alice"):
@@ -128,12 +134,12 @@ def without(net: Network, images: Pairs) -> dict[str, float]:
     ]
     return found | {
         "share_changed": _part(found["changed_bob"], found["changed_alice"]),
-        "share_lost": _part(*lost, LEAST_LOSS),
+        "share_lost": _part(lost[0], lost[1], LEAST_LOSS),
     }
 
 
-def decodable(lower: Network, fit: Pairs, test: Pairs) -> dict[str, float]:
-    """How well a linear probe on the blocks `lower` reads Alice's and Bob's label: solved on `fit`, accuracy on `test`."""
+def decodable(lower: nn.Sequential, fit: Pairs, test: Pairs) -> dict[str, float]:
+    """Accuracy on `test` of probes on the blocks `lower` for Alice's and Bob's label, solved on `fit`."""
     classes = {"alice": len(fit.first.classes), "bob": len(fit.second.classes)}
     return {
         f"decodable_{whose}": trainer.accuracy(
@@ -145,9 +151,12 @@ def decodable(lower: Network, fit: Pairs, test: Pairs) -> dict[str, float]:
     }
 
 
-def measures(net: Network, lower: Network, fit: Pairs, test: Pairs, n: int) -> dict[str, float]:
-    """All that a row gains with `attribute`: of Bob's network `net` on the pairs `test` (attribution: the first `n`), and of
-    the blocks `lower` that he takes from Alice, read by probes solved on the pairs `fit`."""
+def measures(net: Network, lower: nn.Sequential, fit: Pairs, test: Pairs, n: int) -> dict[str, float]:
+    """All that a row gains with `attribute`.
+
+    Of Bob's network `net` on the pairs `test` (attribution: the first `n`), and of the blocks `lower` that he
+    takes from Alice, read by probes solved on the pairs `fit`.
+    """
     few = replace(test, index=test.index[:n])
     found, gap = maps(net, few)
     return {

@@ -19,8 +19,8 @@ IMAGENET_CLASSES = 1000
 ALONE, IMAGENET = "alone", "imagenet"
 
 RULES: dict[str, Rule] = {
-    "base": choice(*bases.NAMES),
-    "bob_base": choice("", *bases.NAMES),
+    "base": bases.base_rule(),
+    "bob_base": bases.base_rule(""),
     "rho": pairs.RHO,
     "phi": pairs.PHI,
     "alice_classes": text(),
@@ -45,17 +45,22 @@ RULES: dict[str, Rule] = {
 class Cell:
     """All parameters of one experiment. Raises ValueError, in one line, for a value that cannot be.
 
-    base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the labels and of
-    the pixels. layout, swap: where Bob's half lies; "alone": single images instead of pairs, his others than hers.
-    alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`; "": every class).
+    base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the
+    labels and of the pixels. layout, swap: where Bob's half lies; "alone": single images instead of pairs,
+    his others than hers.
+    alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`;
+    "": every class).
     network, retrain, init: what is reused (see `models.reuse`).
-    probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw pixels.
-    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation calibrated; or "imagenet":
-    she comes with the weights that torchvision publishes (see `models.pretrained`).
+    probe: a linear head, solved (`train.solve`), in place of the `retrain` top blocks; of all of them: on raw
+    pixels.
+    alice_task: her own labels, Bob's, her own shuffled, or none: she stays as she began, normalisation
+    calibrated; or "imagenet": she comes with the weights that torchvision publishes (see
+    `models.pretrained`).
     bob_task: his own labels or, as a control, his own shuffled, in training and test.
-    alice_start: which draw of her initial weights; all else that is random stays. alice_recipe, bob_recipe: how each trains.
-    test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer is attributed
-    to the halves (see `attribution.measures`); 0: none. seed: of everything.
+    alice_start: which draw of her initial weights; all else that is random stays. alice_recipe, bob_recipe:
+    how each trains.
+    test_pairs: pairs of unseen images that both are judged on. attribute: of how many of these Bob's answer
+    is attributed to the halves (see `attribution.measures`); 0: none. seed: of everything.
     """
 
     base: str = "digits"
@@ -86,11 +91,12 @@ class Cell:
                 Rule("a Recipe", lambda given: isinstance(given, Recipe))(field_.name, value)
             else:
                 RULES[field_.name](field_.name, value)
-                object.__setattr__(self, field_.name, field_.type(value))
+                object.__setattr__(self, field_.name, type(getattr(Cell, field_.name))(value))
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(
-                f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, not {self.retrain}"
+                f"retrain must be a whole number from 0 to {top}, the blocks of {self.network}, "
+                f"not {self.retrain}"
             )
         for task in filter(None, (self.alice_classes, self.bob_classes)):
             bases.groups(task)
@@ -109,7 +115,10 @@ class Cell:
 
     @classmethod
     def of(cls, **flat: Any) -> "Cell":
-        """A cell from flat names, a recipe's with a prefix: `Cell.of(rho=0.5, bob_epochs=30)`. ValueError for an unknown one."""
+        """A cell from flat names, a recipe's with a prefix: `Cell.of(rho=0.5, bob_epochs=30)`.
+
+        ValueError for an unknown one.
+        """
         for name in flat:
             known("parameter", name, RULES)
             RULES[name](name, flat[name])
@@ -137,7 +146,7 @@ class Cell:
         return nested | recipes
 
     def alice_cell(self) -> "Cell":
-        """The same cell with all that only concerns Bob at its default: cells that share an Alice have it in common."""
+        """The same cell with Bob's own parameters at their defaults: what cells that share an Alice share."""
         plain = Cell()
         bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob_recipe"]
         if self.layout == ALONE and self.alice_task != "bob":
@@ -156,6 +165,9 @@ def _seeds(cell: Cell) -> dict[str, int]:
         "bob_order",
         "test_pairs",
         "probe_pairs",
+        "alice_shuffle",
+        "bob_shuffle",
+        "test_shuffle",
     )
     seeds = dict(zip(uses, np.random.SeedSequence(cell.seed).generate_state(len(uses)).tolist()))
     if cell.alice_start:
@@ -166,15 +178,14 @@ def _seeds(cell: Cell) -> dict[str, int]:
 
 
 def draw(
-    cell: Cell, split: str, n: int, seed: int, whose: str = "alice", last: bool = False
-) -> pairs.Pairs | photos.Photos:
-    """`n` of the cell's pairs from the images of `split`; with layout alone `n` images for the task of "alice" or "bob".
+    cell: Cell, split: str, n: int, seed: int, whose: str = "alice", *, last: bool = False
+) -> trainer.Images:
+    """`n` of the cell's pairs from the images of `split`; with layout alone, images for the task of `whose`.
 
-    last: see `photos.sample`.
+    whose: "alice" or "bob".     last: see `photos.sample`.
     """
-    names = (cell.base, cell.bob_base or cell.base)
-    train = tuple(bases.load(name, "train") for name in names)
-    drawn = tuple(bases.load(name, split) for name in names)
+    train = _images(cell, "train")
+    drawn = train if split == "train" else _images(cell, split)
     if cell.layout == ALONE:
         who = ("alice", "bob").index(whose)
         return photos.sample(
@@ -189,7 +200,8 @@ def draw(
     classes = len(train[0].classes)
     if classes != len(train[1].classes):
         raise ValueError(
-            f"rho needs as many classes on both sides, but {names[0]} has {classes} and {names[1]} {len(train[1].classes)}"
+            f"rho needs as many classes on both sides, but {cell.base} has {classes} "
+            f"and {cell.bob_base} {len(train[1].classes)}"
         )
     return pairs.sample(
         train,
@@ -203,18 +215,25 @@ def draw(
     )
 
 
+def _images(cell: Cell, split: str) -> tuple[bases.Base, bases.Base]:
+    """A split of Alice's image set and of Bob's, which may be the same."""
+    hers = bases.load(cell.base, split)
+    return hers, bases.load(cell.bob_base, split) if cell.bob_base else hers
+
+
 def enough(cell: Cell) -> None:
-    """Raise ValueError, in one line, unless there are photographs enough for Alice, and others for Bob (layout alone)."""
+    """Raise ValueError, in one line, unless Alice and Bob each find photographs enough (layout alone)."""
     his = draw(cell, "train", cell.bob_recipe.pairs, 0, "bob", last=True)
     draw(cell, "test", cell.test_pairs, 0, "bob")
     if cell.alice_task == IMAGENET:
         return
     hers = draw(cell, "train", cell.alice_recipe.pairs, 0, _taught(cell))
     draw(cell, "test", cell.test_pairs, 0, _taught(cell))
-    sets = {bases.SAME.get(name, name) for name in (cell.base, cell.bob_base or cell.base)}
+    sets = {bases.origin(name) for name in (cell.base, cell.bob_base or cell.base)}
     if (_taught(cell) == "bob" or len(sets) == 1) and torch.isin(hers.index, his.index).any():
         raise ValueError(
-            f"{cell.alice_recipe.pairs:,} photographs for Alice leave fewer than {cell.bob_recipe.pairs:,} for Bob of the classes that both tasks have"
+            f"{cell.alice_recipe.pairs:,} photographs for Alice leave fewer than {cell.bob_recipe.pairs:,} "
+            "for Bob of the classes that both tasks have"
         )
 
 
@@ -252,81 +271,92 @@ def train_alice(cell: Cell) -> models.Network:
     data = draw(cell, "train", cell.alice_recipe.pairs, seeds["alice_pairs"], whose)
     net = untrained_alice(cell)
     if cell.alice_task == "none":
-        trainer.calibrate(net, data)
+        where = trainer.device(cell.alice_recipe.device)
+        trainer.calibrate(net.to(where), data.to(where))
     else:
         labels = getattr(data, f"{whose}_labels")
         trainer.train(
             net,
             data,
-            _shuffled(cell, labels) if cell.alice_task == "shuffled" else labels,
+            _shuffled(cell, labels, "alice") if cell.alice_task == "shuffled" else labels,
             cell.alice_recipe,
             seeds["alice_order"],
         )
     return net
 
 
-def _shuffled(cell: Cell, labels: torch.Tensor) -> torch.Tensor:
-    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(cell.seed))]
+def _shuffled(cell: Cell, labels: torch.Tensor, use: str = "alice") -> torch.Tensor:
+    """The labels dealt anew; use: to "alice", to "bob", or in the "test", each by a stream of its own."""
+    generator = torch.Generator().manual_seed(_seeds(cell)[f"{use}_shuffle"])
+    return labels[torch.randperm(len(labels), generator=generator)]
 
 
-def _bobs(cell: Cell, split: str, n: int) -> tuple[pairs.Pairs | photos.Photos, torch.Tensor]:
+def _bobs(cell: Cell, split: str, n: int) -> tuple[trainer.Images, torch.Tensor]:
     """Bob's images of `split`, and his labels."""
     seeds = _seeds(cell)
     stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
     data = draw(cell, split, n, seeds[stream], "bob", last=True)
-    return data, _shuffled(cell, data.bob_labels) if cell.bob_task == "shuffled" else data.bob_labels
+    if cell.bob_task == "own":
+        return data, data.bob_labels
+    return data, _shuffled(cell, data.bob_labels, "test" if split == "test" else "bob")
 
 
-def train_bob(cell: Cell, alice: models.Network) -> models.Network:
-    """Bob's network: Alice's lower blocks under the top `cell.retrain` blocks, or a probe, trained on his labels."""
+def train_bob(cell: Cell, alice_net: models.Network) -> models.Network:
+    """Bob's network: Alice's lower blocks under `cell.retrain` blocks, or a probe, trained on his labels."""
     seeds, classes = _seeds(cell), len(_groups(cell, "bob"))
     data, labels = _bobs(cell, "train", cell.bob_recipe.pairs)
     if cell.probe:
-        return trainer.solve(alice[: len(alice) - cell.retrain], data, labels, classes)
-    own = models.build(cell.network, data.shape, classes, seeds["bob_weights"])
-    net = models.reuse(alice, own, cell.retrain, cell.init)
-    trainer.train(net, data, labels, cell.bob_recipe, seeds["bob_order"])
-    return net
+        return trainer.solve(alice_net[: len(alice_net) - cell.retrain], data, labels, classes)
+    fresh = models.build(cell.network, data.shape, classes, seeds["bob_weights"])
+    bob_net = models.reuse(alice_net, fresh, cell.retrain, cell.init)
+    trainer.train(bob_net, data, labels, cell.bob_recipe, seeds["bob_order"])
+    return bob_net
 
 
 def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
-    """One row: every parameter, then alice_accuracy (on the task she was taught; NaN for ImageNet), bob_accuracy, chance and ceiling;
-    with `attribute`, the measures of `attribution`.
+    """One row: every parameter, then alice_accuracy, bob_accuracy, chance and ceiling.
 
-    Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task. The same cell gives the same row to the bit on one machine's CPU
-    (computed with one thread). Pass `alice` to spare her training; None trains her.
+    Alice's is of the task that she was taught (NaN for ImageNet). With `attribute`: `attribution.measures`.
+    Both are judged on the same pairs of unseen images, or with layout alone each on images of the own task.
+    The same cell gives the same row to the bit on one machine's CPU (computed with one thread). Pass `alice`
+    to spare her training; None trains her.
     """
     with repeatable():
-        alice = (alice or train_alice(cell)).to(trainer.device(cell.bob_recipe.device))
-        bob = train_bob(cell, alice)
-        seeds, whose = _seeds(cell), _taught(cell)
-        test, answers = _bobs(cell, "test", cell.test_pairs)
-        hers = (
-            draw(cell, "test", cell.test_pairs, seeds["test_pairs"], whose)
-            if cell.layout == ALONE and cell.alice_task != IMAGENET
-            else test
-        )
-        labels = pairs.joint(len(_groups(cell, "bob")), cell.rho)
+        alice_net = (alice or train_alice(cell)).to(trainer.device(cell.bob_recipe.device))
+        bob_net = train_bob(cell, alice_net)
+        images, bob_labels = _bobs(cell, "test", cell.test_pairs)
+        law = pairs.joint(len(_groups(cell, "bob")), cell.rho)
         row = cell.flat() | {
-            "alice_accuracy": float("nan")
-            if cell.alice_task == IMAGENET
-            else trainer.accuracy(alice, hers, getattr(hers, f"{whose}_labels")),
-            "bob_accuracy": trainer.accuracy(bob, test, answers),
-            "chance": 1 / len(labels),
-            "ceiling": pairs.ceiling(labels),
+            "alice_accuracy": _alice_accuracy(cell, alice_net, images),
+            "bob_accuracy": trainer.accuracy(bob_net, images, bob_labels),
+            "chance": 1 / len(law),
+            "ceiling": pairs.ceiling(law),
         }
         if cell.attribute:
-            fit = draw(cell, "train", attribution.PROBE_PAIRS, seeds["probe_pairs"])
-            row |= attribution.measures(bob, alice[: len(alice) - cell.retrain], fit, test, cell.attribute)
+            fit = draw(cell, "train", attribution.PROBE_PAIRS, _seeds(cell)["probe_pairs"])
+            assert isinstance(fit, pairs.Pairs) and isinstance(images, pairs.Pairs)
+            lower = alice_net[: len(alice_net) - cell.retrain]
+            row |= attribution.measures(bob_net, lower, fit, images, cell.attribute)
         return row
+
+
+def _alice_accuracy(cell: Cell, alice_net: models.Network, images: trainer.Images) -> float:
+    """Alice's accuracy on the task that she was taught, on Bob's test pairs or single images of her own."""
+    if cell.alice_task == IMAGENET:
+        return float("nan")
+    whose = _taught(cell)
+    if cell.layout == ALONE:
+        images = draw(cell, "test", cell.test_pairs, _seeds(cell)["test_pairs"], whose)
+    return trainer.accuracy(alice_net, images, getattr(images, f"{whose}_labels"))
 
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """PyTorch as repeatable as it can be: sums are taken in the same order wherever a cell runs, on one CPU thread.
+    """PyTorch as repeatable as it can be: one CPU thread, so that sums are taken in the same order.
 
-    On CUDA too: deterministic algorithms where there are any, in float32 without TF32; a recipe that wants speed asks for bfloat16. Where
-    there is none PyTorch takes the other without a word. The same GPU and versions then repeat a row, other ones need not.
+    On CUDA too: deterministic algorithms where there are any, in float32 without TF32; a recipe that wants
+    speed asks for bfloat16. Where there is none PyTorch takes the other without a word. The same GPU and
+    versions then repeat a row, other ones need not.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads, strict, warn = (
@@ -335,7 +365,7 @@ def repeatable() -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
     try:
         with (
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),

@@ -1,30 +1,31 @@
-"""Networks as ordered lists of named blocks that end in a head, so that "retrain the top k" means one thing for all."""
+"""Networks as ordered named blocks that end in a head: "retrain the top k" means one thing for all."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
 
-from reuselab.check import Rule, integer, known, nearest, shorten
+from reuselab.check import Rule, integer, known, nearest
 
 
 class Network(nn.Sequential):
-    """Named blocks in order, of which the lowest `frozen` never train: no gradient, normalisation in evaluation mode."""
+    """Named blocks in order. The lowest `frozen` never train: no gradient, evaluation mode."""
 
     def __init__(self, blocks: "OrderedDict[str, nn.Module]", frozen: int = 0):
         super().__init__(blocks)
         self.frozen = frozen
         for block in list(self)[:frozen]:
-            block.requires_grad_(False).eval()
+            block.requires_grad_(requires_grad=False).eval()
 
     @property
     def blocks(self) -> list[str]:
         """The blocks' names, from the input to the head."""
         return list(self._modules)
 
-    def train(self, mode: bool = True) -> "Network":
+    def train(self, mode: bool = True) -> "Network":  # noqa: FBT001, FBT002
         super().train(mode)
         for block in list(self)[: self.frozen]:
             block.eval()
@@ -41,7 +42,7 @@ def _convolution(inputs: int, outputs: int, pool: int) -> nn.Module:
 
 
 def cnn(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module]:
-    """Three 3 x 3 convolutions (16, 32, 64 channels; the first two pool by 2), a dense layer of 64, a linear head."""
+    """Three 3 x 3 convolutions (16, 32, 64 channels; two pool by 2), a dense layer of 64, a linear head."""
     channels, height, width = shape
     return OrderedDict(
         conv1=_convolution(channels, 16, 2),
@@ -64,7 +65,7 @@ def mlp(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module
 
 
 def resnet18(shape: tuple[int, int, int], classes: int) -> OrderedDict[str, nn.Module]:
-    """torchvision's ResNet-18 with a stem for small images (3 x 3, stride 1, no pooling): stem, four stages, head."""
+    """torchvision's ResNet-18: a stem for small images (3 x 3, no stride or pooling), four stages, head."""
     from torchvision.models import resnet18 as whole  # three seconds that other networks don't spend
 
     net = whole(num_classes=classes)
@@ -80,11 +81,11 @@ def resnet18_original(shape: tuple[int, int, int], classes: int) -> OrderedDict[
     return _original(zoo.whole("resnet18", shape, classes))
 
 
-def _original(net: nn.Module) -> OrderedDict[str, nn.Module]:
+def _original(net: Any) -> OrderedDict[str, nn.Module]:
     return _stages(net, net.conv1, net.bn1, net.relu, net.maxpool)
 
 
-def _stages(net: nn.Module, *stem: nn.Module) -> OrderedDict[str, nn.Module]:
+def _stages(net: Any, *stem: nn.Module) -> OrderedDict[str, nn.Module]:
     """A ResNet's blocks, with the given stem."""
     return OrderedDict(
         stem=nn.Sequential(*stem),
@@ -104,18 +105,6 @@ NETWORKS: dict[str, Callable[[tuple[int, int, int], int], OrderedDict[str, nn.Mo
 }
 
 
-class _Name(Rule):
-    """One of our networks, or of torchvision's classifiers; a refusal names the nearest."""
-
-    def __call__(self, name, value):
-        if not self.test(value):
-            from reuselab.experiment import zoo
-
-            raise ValueError(
-                f"{name} must be {self.expected}, not {shorten(value)}{nearest(value, [*NETWORKS, *zoo.names()])}"
-            )
-
-
 def _exists(name: object) -> bool:
     if isinstance(name, str) and name in NETWORKS:
         return True
@@ -124,14 +113,20 @@ def _exists(name: object) -> bool:
     return name in zoo.names()
 
 
-NETWORK = _Name(f"one of {', '.join(NETWORKS)}, or a classifier of torchvision by its name", _exists)
+def _nearest(name: object) -> str:
+    from reuselab.experiment import zoo
+
+    return nearest(name, [*NETWORKS, *zoo.names()])
+
+
+NETWORK = Rule(f"one of {', '.join(NETWORKS)}, or a classifier of torchvision by its name", _exists, _nearest)
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, frozen: int = 0) -> Network:
-    """Network `name` for inputs of `shape` (C, H, W), weights drawn from `seed` by its own or PyTorch's default initialisation.
+    """Network `name` for inputs of `shape` (C, H, W), weights drawn from `seed` as its authors or PyTorch do.
 
-    name: one of `NETWORKS`, or a classifier of torchvision, which `zoo.cut` divides into blocks. Raises ValueError for an
-    unknown name, a network that cannot be divided, and images that it does not take.
+    name: one of `NETWORKS`, or a classifier of torchvision, which `zoo.cut` divides into blocks. Raises
+    ValueError for an unknown name, a network that cannot be divided, and images that it does not take.
     """
     NETWORK("network", name)
     if min(shape[1:]) < 4:
@@ -146,16 +141,18 @@ def build(name: str, shape: tuple[int, int, int], classes: int, seed: int, froze
 
 
 def pretrained(name: str, shape: tuple[int, int, int]) -> Network:
-    """An Alice who learnt ImageNet: network `name`, its head for the 1,000 classes, with torchvision's best weights.
+    """An Alice who learnt ImageNet, 1,000 classes: network `name` with torchvision's best weights.
 
-    name: resnet18_original, or a classifier of torchvision. shape: (3, H, W) of the images. The weights are fetched once, into
-    torch hub's folder. Raises ValueError for any other network, for grey images and for images that it does not take; Failed
-    where the weights cannot be fetched or are not the published ones. Always in one line.
+    name: resnet18_original, or a classifier of torchvision. shape: (3, H, W) of the images. The weights are
+    fetched once, into torch hub's folder. Raises ValueError for any other network, for grey images and for
+    images that it does not take; Failed where the weights cannot be fetched or are not the published ones.
+    Always in one line.
     """
     NETWORK("network", name)
     if name in NETWORKS and name != "resnet18_original":
         raise ValueError(
-            f"there are no ImageNet weights for {name}: take resnet18_original, or a classifier of torchvision by its name"
+            f"there are no ImageNet weights for {name}: take resnet18_original, "
+            "or a classifier of torchvision by its name"
         )
     if shape[0] != 3:
         raise ValueError(f"ImageNet weights need colour images, of 3 channels, not {shape[0]}")
@@ -181,10 +178,12 @@ def blocks(name: str) -> tuple[str, ...]:
 def reuse(alice: Network, bob: Network, retrain: int, init: str = "fresh") -> Network:
     """Bob's network with Alice's lower blocks in it, frozen; the top `retrain` blocks are left to train.
 
-    alice: her trained network. bob: a newly built one (the same blocks; his own number of classes), changed in place.
+    alice: her trained network. bob: a newly built one (the same blocks; his own number of classes), changed
+    in place.
     retrain: 0 leaves Alice's network unchanged, len(bob) freezes nothing.
-    init: where the retrained blocks start, "fresh" (as built) or "alice" (her weights; a head of another size stays fresh).
-    Raises ValueError when the networks do not match or `retrain` is out of range (Mohamud & Brink 2026, A4).
+    init: where the retrained blocks start, "fresh" (as built) or "alice" (her weights; a head of another size
+    stays fresh). Raises ValueError when the networks do not match or `retrain` is out of range (Mohamud &
+    Brink 2026, A4).
     """
     known("init", init, ("fresh", "alice"))
     integer(0, len(bob))("retrain", retrain)

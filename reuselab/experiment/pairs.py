@@ -1,4 +1,4 @@
-"""The generator: two images joined into one, Alice's label on the first, Bob's on the second (Mohamud & Brink 2026, A2).
+"""The generator: joined images, labels on the first and on the second (Mohamud & Brink 2026, A2).
 
 Two knobs couple the halves. rho couples the labels, phi the pixels; at rho = phi = 0 they are independent.
 """
@@ -28,7 +28,7 @@ def joint(classes: int, rho: float) -> NDArray[np.float64]:
 
 
 def checked_joint(matrix: ArrayLike) -> NDArray[np.float64]:
-    """`matrix` as a joint distribution [K_a, K_b]; ValueError unless it is finite, non-negative and sums to 1."""
+    """`matrix` as a joint distribution [K_a, K_b]; ValueError unless it is non-negative and sums to 1."""
     try:
         p = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError):
@@ -39,13 +39,13 @@ def checked_joint(matrix: ArrayLike) -> NDArray[np.float64]:
 
 
 def cramers_v(p: ArrayLike) -> float:
-    """Cramer's V of a joint distribution [K_a, K_b], from 0 (independent) to 1 (one label tells the other)."""
-    p = checked_joint(p)
-    p = p[p.sum(1) > 0][:, p.sum(0) > 0]
-    if min(p.shape) < 2:
+    """Cramer's V of a joint distribution [K_a, K_b], 0 (independent) to 1 (one label tells the other)."""
+    table = checked_joint(p)
+    table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+    if min(table.shape) < 2:
         return 0.0
-    independent = np.outer(p.sum(1), p.sum(0))
-    return float(np.sqrt(((p - independent) ** 2 / independent).sum() / (min(p.shape) - 1)))
+    independent = np.outer(table.sum(1), table.sum(0))
+    return float(np.sqrt(((table - independent) ** 2 / independent).sum() / (min(table.shape) - 1)))
 
 
 def mutual_information(p: ArrayLike) -> float:
@@ -121,7 +121,7 @@ class Pairs:
         return self.second.labels[self.index[:, 1].long()]
 
     def halves(self, batch: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Alice's and Bob's halves with their pixels mixed by phi, in grey levels, float32 [B, C, H, W] each."""
+        """Alice's and Bob's halves, pixels mixed by phi, in grey levels, float32 [B, C, H, W] each."""
         index = self.index[batch].long()
         first, second = self.first.images[index[:, 0]].float(), self.second.images[index[:, 1]].float()
         if self.phi == 0:
@@ -133,7 +133,7 @@ class Pairs:
         return m1 + s1 * (u * z1 + v * z2), m2 + s2 * (v * z1 + u * z2)
 
     def __getitem__(self, batch: Tensor | slice) -> Tensor:
-        """Joined images as a network sees them, float32 [B, *shape]: each half less its mean grey, over its contrast."""
+        """Joined images as a network sees them, float32 [B, *shape]: halves less mean grey, over contrast."""
         halves = [
             (x - mean.mean()) / (std.square().mean() + mean.var(correction=0)).sqrt()
             for x, (mean, std) in zip(self.halves(batch), self.statistics)
@@ -162,9 +162,9 @@ def match(first: Base, second: Base) -> tuple[Base, Base]:
 
 
 def common(first: Base, second: Base) -> tuple[int, tuple[int, int]]:
-    """The channels and the size that two image sets share: the larger height and width, colour if either has it."""
-    channels, *size = (max(sides) for sides in zip(first.images.shape[1:], second.images.shape[1:]))
-    return channels, tuple(size)
+    """Channels and size that two image sets share: the larger height and width, colour if either has it."""
+    channels, height, width = map(max, first.images.shape[1:], second.images.shape[1:])
+    return channels, (height, width)
 
 
 def sample(
@@ -178,12 +178,12 @@ def sample(
     swap: bool = False,
     seed: int | np.random.SeedSequence = 0,
 ) -> Pairs:
-    """Draw `n` pairs: labels from the joint distribution, then an image of each class, uniformly with replacement.
+    """Draw `n` pairs: labels from the joint distribution, images of each class uniformly, with replacement.
 
     train: the training split of Alice's half and of Bob's half; pixel statistics come from here.
     labels: joint distribution [K_a, K_b] of the two labels, for example `joint(K, rho)`.
-    draw: the split to draw from (default `train`); layout: "beside" or "stacked"; swap: Bob's half comes first.
-    Raises ValueError when the distribution does not fit the image sets or an argument is out of range.
+    draw: the split to draw from (default `train`); layout: "beside" or "stacked"; swap: Bob's half comes
+    first. Raises ValueError when the distribution does not fit the image sets or an argument is out of range.
     """
     integer(1, 100_000_000)("n", n)
     PHI("phi", phi)

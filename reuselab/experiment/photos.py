@@ -1,4 +1,4 @@
-"""Photographs shown singly: Alice's task and Bob's are about different ones (Mohamud & Brink 2026, A6 and A7)."""
+"""Photographs shown singly, Bob's others than Alice's (Mohamud & Brink 2026, A6 and A7)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ from reuselab.experiment.bases import Base
 class Photos:
     """Single images with a label each; `photos[i]` is a batch on the device where they lie.
 
-    images: uint8 [n, C, H, W]. labels: int64 [n], the group of classes that each is of. index: int64 [n], which of the set each is.
+    images: uint8 [n, C, H, W]. labels: int64 [n], the group of classes that each is of. index: int64 [n],
+    which of the set each is.
     grey, contrast: `Base.tone` of the training split.
     """
 
@@ -39,7 +40,8 @@ class Photos:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
-        return tuple(self.images.shape[1:])
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     def __getitem__(self, batch: Tensor | slice) -> Tensor:
         """Images as a network sees them, float32 [B, *shape]: less the mean grey, over the contrast."""
@@ -60,12 +62,14 @@ def sample(
     last: bool = False,
     seed: int = 0,
 ) -> Photos:
-    """`n` photographs, equally many of each group of classes and of each class in it (to within one), none twice.
+    """`n` photographs, none twice, equally many of each group and of each class in it (to within one).
 
-    train: the training split, whose grey and contrast count. draw: the split to draw from (default `train`). groups: class indices.
+    train: the training split, whose grey and contrast count. draw: the split to draw from (default `train`).
+    groups: class indices.
     shape: channels and size that the photographs are brought to (default: their own, see `Base.resized`).
-    seed: puts the photographs of each class in an order; they are taken from its beginning or, with `last`, from its end, so that
-    Alice's and Bob's are different ones. Raises ValueError, in one line, where a class has too few.
+    seed: puts the photographs of each class in an order; they are taken from its beginning or, with `last`,
+    from its end, so that Alice's and Bob's are different ones. Raises ValueError, in one line, where a class
+    has too few.
     """
     integer(1, 100_000_000)("n", n)
     base = draw or train

@@ -1,7 +1,7 @@
 """One trainer for Alice and Bob: recipe in, trained network and history out."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, fields
 
@@ -38,8 +38,8 @@ RULES = {
     "device": choice("auto", "cpu", "cuda", "mps"),
 }
 
-# How Alice may train on photographs. "sgd": one cycle with usual settings; with the sizes of `CIFAR` it is meant to take
-# resnet18 above 93 % on plain CIFAR-10, as `benchmarks/bench_cifar.py` measures where there is a GPU.
+# How Alice may train on photographs. "sgd": one cycle with usual settings; with the sizes of `CIFAR` it is
+# meant to take resnet18 above 93 % on plain CIFAR-10, as `benchmarks/bench_cifar.py` measures on a GPU.
 RECIPES = {
     "plain": {},
     "sgd": {
@@ -59,10 +59,11 @@ CIFAR = RECIPES["sgd"] | {"pairs": 50_000, "epochs": 20}
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: on how many pairs, for how long, by which optimizer. Every value is ours, not the paper's.
+    """How a network is trained: on how many pairs, for how long, by which optimizer.
 
-    momentum is SGD's alone. augment: each half is flipped and cropped at random in every epoch, as photographs may be and
-    digits may not (see `augmented`). Raises ValueError for a value out of range.
+    Every value is ours, not the paper's. momentum is SGD's alone. augment: each half is flipped and cropped
+    at random in every epoch, as photographs may be and digits may not (see `augmented`). Raises ValueError
+    for a value out of range.
     """
 
     pairs: int = 4000
@@ -82,13 +83,20 @@ class Recipe:
         for field in fields(self):
             value = getattr(self, field.name)
             RULES[field.name](field.name, value)
-            object.__setattr__(self, field.name, field.type(value))
+            object.__setattr__(self, field.name, type(getattr(Recipe, field.name))(value))
 
 
 def device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU. ValueError for one that is not there."""
+    """The device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    ValueError for one that is not there.
+    """
     RULES["device"]("device", name)
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    there: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
     if name == "auto":
         return torch.device(next(kind for kind, available in there.items() if available()))
     if not there[name]():
@@ -99,13 +107,14 @@ def device(name: str = "auto") -> torch.device:
 def train(net: Network, images: Images, labels: Tensor, recipe: Recipe, seed: int) -> list[float]:
     """Train the blocks of `net` that are not frozen, in place, and return the mean loss of each epoch.
 
-    images: n pairs or single images; labels: int64 [n]. The order of the batches and the augmentation come from `seed` alone, on every device.
-    Frozen blocks give the same output in every epoch, so it is computed once where it fits in memory; not of augmented
-    images, which differ. Images, labels, weights and the loss stay on the device, and are waited for once an epoch.
-    Convolutions run channels_last, as their weights lie.
+    images: n pairs or single images; labels: int64 [n]. The order of the batches and the augmentation come
+    from `seed` alone, on every device. Frozen blocks give the same output in every epoch, so it is computed
+    once where it fits in memory; not of augmented images, which differ. Images, labels, weights and the loss
+    stay on the device, and are waited for once an epoch. Convolutions run channels_last, as their weights
+    lie.
     """
     where = device(recipe.device)
-    net.to(where, memory_format=torch.channels_last)
+    net.to(where).to(memory_format=torch.channels_last)
     images = images.to(where)
     inputs, top = (images, net) if recipe.augment else lift(net, images)
     labels = labels.to(where)
@@ -119,11 +128,9 @@ def train(net: Network, images: Images, labels: Tensor, recipe: Recipe, seed: in
         chances = torch.rand(len(labels), 2, 3, generator=generator).to(where) if recipe.augment else None
         total = torch.zeros((), device=where)
         for batch in order.tensor_split(batches):
-            x = (
-                augmented(inputs[batch], chances[batch], images.halves_along)
-                if recipe.augment
-                else inputs[batch]
-            )
+            x = inputs[batch]
+            if chances is not None:
+                x = augmented(x, chances[batch], images.halves_along)
             with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 loss = F.cross_entropy(top(x), labels[batch], label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
@@ -136,11 +143,12 @@ def train(net: Network, images: Images, labels: Tensor, recipe: Recipe, seed: in
 
 
 def augmented(x: Tensor, chances: Tensor, halves_along: int | None) -> Tensor:
-    """Each image of x, float32 [B, C, H, W], flipped left to right or not, padded by an eighth of its side, and cropped at random.
+    """Each image of x, float32 [B, C, H, W], flipped or not, padded by an eighth of its side, and cropped.
 
     Each half of joined images is changed on its own, within its own bounds. Padding is 0, the mean grey.
     chances: uniform in [0, 1), [B, 2, 3]; a row a half, for the flip, the crop's height and its width.
-    halves_along: the dimension along which two halves are joined; None for single images, which take the first row.
+    halves_along: the dimension along which two halves are joined; None for single images, which take the
+    first row.
     """
     if halves_along is not None:
         halves = zip(x.chunk(2, halves_along), chances.unbind(1))
@@ -159,7 +167,7 @@ def augmented(x: Tensor, chances: Tensor, halves_along: int | None) -> Tensor:
 
 
 def _optimizer(net: Network, recipe: Recipe, steps: int):
-    """The optimizer over what trains and its schedule, stepped per batch; (None, None) when nothing trains."""
+    """The optimizer over what trains and its schedule, stepped per batch; None twice if nothing trains."""
     weights = [w for w in net.parameters() if w.requires_grad]
     if not weights or not steps:
         return None, None
@@ -179,7 +187,7 @@ def _optimizer(net: Network, recipe: Recipe, steps: int):
 
 @torch.no_grad()
 def lift(net: Network, images: Images) -> tuple[Images | Tensor, nn.Module]:
-    """(inputs, network above them): the frozen blocks' output for all images, unless it outgrows `FEATURE_BYTES`.
+    """(inputs, network above them): the frozen blocks' output, unless it outgrows `FEATURE_BYTES`.
 
     With nothing frozen, the joined images.
     """
@@ -203,16 +211,20 @@ def _outputs(net: nn.Module, images: Images) -> Tensor:
 
 @torch.no_grad()
 def calibrate(net: Network, images: Images) -> None:
-    """Give the normalisation of an untrained network the statistics of `images`, as training would; weights stay."""
-    update_bn(_batches(images), net)
+    """Give the normalisation of an untrained network the statistics of `images`; its weights stay.
+
+    It runs on the device where the network lies.
+    """
+    update_bn(_batches(images), net, device=next(net.parameters()).device)
 
 
 @torch.no_grad()
-def solve(lower: Network, images: Images, labels: Tensor, classes: int) -> Network:
-    """`lower`, frozen, under a linear head solved to the end: no step size, no stopping, the same for any features.
+def solve(lower: nn.Sequential, images: Images, labels: Tensor, classes: int) -> Network:
+    """`lower`, frozen, under a linear head solved to the end: no step size, no stopping.
 
-    The features of the n images are standardised, and ridge regression on labels of -1 and 1 takes the penalty, out of
-    `PENALTIES`, with the least leave-one-out error. An empty `lower` leaves the raw pixels. labels: int64 [n].
+    The features of the n images are standardised, and ridge regression on labels of -1 and 1 takes the
+    penalty, out of `PENALTIES`, with the least leave-one-out error. An empty `lower` leaves the raw pixels.
+    labels: int64 [n].
     """
     where = next((w.device for w in lower.parameters()), torch.device("cpu"))
     images = images.to(where)
@@ -222,7 +234,8 @@ def solve(lower: Network, images: Images, labels: Tensor, classes: int) -> Netwo
     scaler = StandardScaler().fit(features)
     ridge = RidgeCV(PENALTIES).fit(scaler.transform(features), targets)
     weight = ridge.coef_ / scaler.scale_
-    head = nn.Linear(*weight.shape[::-1], device=where)
+    outputs, inputs = weight.shape
+    head = nn.Linear(inputs, outputs, device=where)
     head.weight.copy_(torch.from_numpy(weight))
     head.bias.copy_(torch.from_numpy(ridge.intercept_ - weight @ scaler.mean_))
     return Network(

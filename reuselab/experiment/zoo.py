@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import redirect_stdout
 from functools import cache
 from http.client import HTTPException
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from pickle import UnpicklingError
 from urllib.parse import urlparse
@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 import torch
 import torchvision
 from torch import fx, nn
+from torch.fx.passes.utils.fuser_utils import fuse_as_graphmodule
 from torch.overrides import TorchFunctionMode
 
 from reuselab.check import Failed
@@ -35,7 +36,7 @@ def names() -> list[str]:
 def blocks(name: str) -> tuple[str, ...]:
     """The block names of classifier `name`, from the input to the head, found without drawing weights.
 
-    Raises ValueError, in one line, for a network that `cut` cannot divide or that computes something else while it trains.
+    Raises ValueError, in one line, where `cut` cannot divide it or it computes something else in training.
     """
     try:
         training, evaluating = (str(_Tracer().trace(_skeleton(name).train(mode))) for mode in (True, False))
@@ -49,7 +50,8 @@ def blocks(name: str) -> tuple[str, ...]:
 def whole(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """torchvision's classifier `name` as torchvision draws its weights, for images of `shape` (C, H, W).
 
-    For grey images its first convolution keeps the weights of one colour. Raises ValueError, in one line, as `blocks` and `fit` do.
+    For grey images its first convolution keeps the weights of one colour. Raises ValueError, in one line, as
+    `blocks` and `fit` do.
     """
     fit(name, shape)
     return _grey(torchvision.models.get_model(name, num_classes=classes), shape)
@@ -57,21 +59,26 @@ def whole(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 @cache
 def fit(name: str, shape: tuple[int, int, int]) -> None:
-    """Raise ValueError, in one line, unless classifier `name` takes images of `shape` (C, H, W); no arithmetic is done."""
+    """Raise ValueError, in one line, unless classifier `name` takes images of `shape` (C, H, W).
+
+    No arithmetic is done.
+    """
     blocks(name)
     net = _grey(_skeleton(name), shape).to("meta").eval()
     try:
         net(torch.empty(1, *shape, device="meta"))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ValueError(
-            f"{name} does not take images of {' x '.join(map(str, shape))} (channels, height, width): {_line(error)}"
+            f"{name} does not take images of {' x '.join(map(str, shape))} (channels, height, width): "
+            f"{_line(error)}"
         ) from None
 
 
 def pretrained(name: str) -> nn.Module:
-    """torchvision's classifier `name` with its best ImageNet weights (1,000 classes), fetched into torch hub's folder once.
+    """torchvision's classifier `name` with its best ImageNet weights, fetched into torch hub's folder once.
 
-    Raises ValueError where there are none; Failed, in one line, where they cannot be fetched or are not the published ones.
+    Raises ValueError where there are none; Failed, in one line, where they cannot be fetched or are not the
+    published ones.
     """
     kinds = torchvision.models.get_model_weights(name)
     if not len(kinds):
@@ -96,7 +103,8 @@ def _fetch(weights: torchvision.models.WeightsEnum) -> dict[str, torch.Tensor]:
             with open(file, "rb") as bytes_:
                 if not hashlib.file_digest(bytes_, "sha256").hexdigest().startswith(published[1]):
                     raise Failed(
-                        f"{file} is not the file of {weights.url}, its checksum differs: remove it to have it fetched again"
+                        f"{file} is not the file of {weights.url}, its checksum differs: "
+                        "remove it to have it fetched again"
                     )
         with redirect_stdout(sys.stderr):
             return weights.get_state_dict(check_hash=True, weights_only=True, progress=sys.stderr.isatty())
@@ -107,42 +115,43 @@ def _fetch(weights: torchvision.models.WeightsEnum) -> dict[str, torch.Tensor]:
 
 
 def cut(net: nn.Module) -> "OrderedDict[str, nn.Module]":
-    """The parts of a classifier in order, block1, block2, ... and head: one after the other they compute what `net` does, to the bit.
+    """The parts of a classifier in order, block1, block2, ... and head: together they compute it, to the bit.
 
-    The network is traced. A cut is legal where exactly one tensor is alive, so never inside a residual or a dense block. The head
-    is the last weighted layer (convolution or linear) with what follows it and with the pooling, flattening and dropout right
-    before it. Below, the k-th of four cuts is the legal one nearest to k/5 of the weighted layers, right before a weighted layer;
-    where two of them are the same there are fewer blocks. The parts share the modules of `net`.
+    The network is traced. A cut is legal where exactly one tensor is alive, so never inside a residual or a
+    dense block. The head is the last weighted layer (convolution or linear) with what follows it and with the
+    pooling, flattening and dropout right before it. Below, the k-th of four cuts is the legal one nearest to
+    k/5 of the weighted layers, right before a weighted layer; where two of them are the same there are fewer
+    blocks. The parts share the modules of `net`.
 
     Raises ValueError, in one line, where the network cannot be traced or has no legal cuts.
     """
-    graph = _Tracer().trace(net)
-    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+    traced = fx.GraphModule(net, _Tracer().trace(net))
+    nodes = [node for node in traced.graph.nodes if node.op not in ("placeholder", "output")]
+    bounds = [0, *_cuts(net, nodes), len(nodes)]
+    parts = [fuse_as_graphmodule(traced, nodes[low:high], "Block")[0] for low, high in pairwise(bounds)]
+    names = [*(f"block{i}" for i in range(1, len(parts))), "head"]
+    return OrderedDict(zip(names, parts))
+
+
+def _cuts(net: nn.Module, nodes: list[fx.Node]) -> list[int]:
+    """Where the blocks after the first begin, the head's last."""
     weighted = [_weighted(net, node) for node in nodes]
     below = [0, *accumulate(weighted)]
-    last = max((i for i, count in enumerate(weighted) if count), default=0)
     legal = _legal(nodes)
-    heads = [
-        i for i in legal if i <= last and all(RESHAPES.search(_kind(net, node)) for node in nodes[i:last])
-    ]
-    if not heads:
+    last = max((i for i, count in enumerate(weighted) if count), default=0)
+    reshapes = [bool(RESHAPES.search(_kind(net, node))) for node in nodes]
+    head = next((i for i in legal if i <= last and all(reshapes[i:last])), None)
+    if head is None:
         raise ValueError("its head cannot be cut off")
-    starts = {
-        below[i]: i for i in legal if 0 < below[i] < below[heads[0]]
-    }  # the last of equals: activations stay with their layer
-    ends = sorted(
-        {
-            starts[min(starts, key=lambda count: abs(count - k * below[heads[0]] / BLOCKS))]
-            for k in range(1, BLOCKS)
-        }
-        if starts
-        else ()
-    )
-    bounds = [0, *ends, heads[0], len(nodes)]
-    blocks = [_part(net, nodes[low:high]) for low, high in zip(bounds, bounds[1:])]
-    return OrderedDict(
-        [*((f"block{i}", block) for i, block in enumerate(blocks[:-1], 1)), ("head", blocks[-1])]
-    )
+    # The last of cuts with as many layers below: activations stay with their layer.
+    starts = {below[i]: i for i in legal if 0 < below[i] < below[head]}
+    if not starts:
+        return [head]
+
+    def nearest(goal: float) -> int:
+        return starts[min(starts, key=lambda count: abs(count - goal))]
+
+    return [*sorted({nearest(k * below[head] / BLOCKS) for k in range(1, BLOCKS)}), head]
 
 
 def _skeleton(name: str) -> nn.Module:
@@ -153,7 +162,10 @@ def _skeleton(name: str) -> nn.Module:
 
 
 class _NoWeights(TorchFunctionMode):
-    """Layers built under it take no memory and draw no weights; `torch.device("meta")` would also empty what builders compute with."""
+    """Layers built under it take no memory and draw no weights.
+
+    `torch.device("meta")` would also empty what builders compute with.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
@@ -174,7 +186,10 @@ def _line(error: Exception) -> str:
 
 
 class _Tracer(fx.Tracer):
-    """Stops at modules of torch.nn and torchvision.ops, and at those whose forward asks whether they train: train() must reach them."""
+    """Stops at modules of torch.nn and torchvision.ops, and where a forward asks whether it trains.
+
+    train() must reach these.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return (
@@ -187,7 +202,7 @@ class _Tracer(fx.Tracer):
 def _weighted(net: nn.Module, node: fx.Node) -> int:
     """The number of weighted layers in the module that `node` calls."""
     return (
-        sum(isinstance(m, WEIGHTED) for m in net.get_submodule(node.target).modules())
+        sum(isinstance(m, WEIGHTED) for m in net.get_submodule(str(node.target)).modules())
         if node.op == "call_module"
         else 0
     )
@@ -196,12 +211,12 @@ def _weighted(net: nn.Module, node: fx.Node) -> int:
 def _kind(net: nn.Module, node: fx.Node) -> str:
     """The name of the module's class, or of the function or method that `node` calls."""
     if node.op == "call_module":
-        return type(net.get_submodule(node.target)).__name__
+        return type(net.get_submodule(str(node.target))).__name__
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 
 def _legal(nodes: list[fx.Node]) -> list[int]:
-    """Every i > 0 such that nodes[i:] need exactly one value from before, and that a tensor, not a tuple of them."""
+    """Every i > 0 such that nodes[i:] need exactly one value from before, and that a tensor, not a tuple."""
     place = {node: i for i, node in enumerate(nodes)}
     last = {
         node: max((place.get(user, len(nodes)) for user in node.users), default=-1)
@@ -218,13 +233,3 @@ def _legal(nodes: list[fx.Node]) -> list[int]:
 def _unpacks(node: fx.Node) -> bool:
     """Whether `node` takes one item out of a tuple."""
     return node.target is operator.getitem and isinstance(node.args[1], int)
-
-
-def _part(net: nn.Module, nodes: list[fx.Node]) -> fx.GraphModule:
-    """`nodes` as a module from the one value that they need to the one that is needed of them."""
-    graph, copies = fx.Graph(), {}
-    given = graph.placeholder("x")
-    for node in nodes:
-        copies[node] = graph.node_copy(node, lambda argument: copies.get(argument, given))
-    graph.output(copies[next(node for node in reversed(nodes) if set(node.users) - set(nodes))])
-    return fx.GraphModule(net, graph)

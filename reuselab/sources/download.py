@@ -1,11 +1,14 @@
-"""Files from the net, whole or not at all: resumed after an interruption, checked against their published checksum."""
+"""Files from the net, whole or not at all: resumed after an interruption, checked against their published
+checksum.
+"""
 
 import base64
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from email.message import Message
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -30,15 +33,16 @@ class Damaged(Failed):
     """What came is not the published file."""
 
 
-def download(urls: Sequence[str], path: Path, md5: str = "", progress: bool = True) -> None:
+def download(urls: Sequence[str], path: Path, md5: str = "", *, progress: bool = True) -> None:
     """Bring the first of `urls` that can be had (they are mirrors of one file) to `path`.
 
-    The bytes go to PATH.part, from where a later call goes on, and get their name when the checksum is right: `md5`, or
-    where none is given the one that the server publishes in its headers. A file that already has the right `md5` is left as
-    it is. Progress is shown on a terminal, unless `progress` is off.
+    The bytes go to PATH.part, from where a later call goes on, and get their name when the checksum is right:
+    `md5`, or where none is given the one that the server publishes in its headers. A file that already has
+    the right `md5` is left as it is. Progress is shown on a terminal, unless `progress` is off.
 
-    Raises Failed in one line: Gone where no server has the file, Damaged where its checksum is wrong even when fetched from
-    the beginning, Failed itself for a lost connection and a full disk. PATH is then as it was.
+    Raises Failed in one line: Gone where no server has the file, Damaged where its checksum is wrong even
+    when fetched from the beginning, Failed itself for a lost connection and a full disk. PATH is then as it
+    was.
     """
     if md5 and whole(path, md5):
         return
@@ -50,7 +54,9 @@ def download(urls: Sequence[str], path: Path, md5: str = "", progress: bool = Tr
     for url in urls:
         try:
             begun = part.exists()
-            if not _fetch(url, part, md5, progress) and not (begun and _fetch(url, part, md5, progress)):
+            if not _fetch(url, part, md5, progress=progress) and not (
+                begun and _fetch(url, part, md5, progress=progress)
+            ):
                 raise Damaged(f"{url} is not the published file: its checksum differs")
         except (Gone, Damaged, Lost) as failure:
             lost.append(failure)
@@ -65,25 +71,28 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def _fetch(url: str, part: Path, md5: str, progress: bool) -> bool:
-    """Bring the rest of `url` into `part`: True where it is then whole; else False with `part` removed, for it may be of another file."""
+def _fetch(url: str, part: Path, md5: str, *, progress: bool) -> bool:
+    """Bring the rest of `url` into `part`: True where it is then whole; else False with `part` removed, for
+    it may be of another file.
+    """
     have = part.stat().st_size if part.exists() else 0
     with _open(url, have) as response:
         if response.status == 416:  # more is there than the server has
             part.unlink()
             return False
         resumed = response.status == 206
-        total = _total(response.headers, resumed)
+        total = _total(response.headers, resumed=resumed)
         md5 = md5 or _published(response.headers)
         if resumed and not md5:  # nothing would tell whether both ends are of one file
             part.unlink()
             return False
-        ended = _write(response, part, have if resumed else 0, total, url, progress)
+        ended = _write(response, part, have if resumed else 0, total, url, progress=progress)
     size = part.stat().st_size
     if not ended or (total is not None and size < total):
         of = "" if total is None else f" of {_size(total)}"
         raise Lost(
-            f"the connection was lost after {_size(size)}{of} of {url}; run the same command again to go on from there"
+            f"the connection was lost after {_size(size)}{of} of {url}; "
+            "run the same command again to go on from there"
         )
     if (total is None or size == total) and (not md5 or whole(part, md5)):
         return True
@@ -110,9 +119,12 @@ def _open(url: str, have: int) -> HTTPResponse | HTTPError:
 
 
 def _write(
-    response: HTTPResponse, part: Path, have: int, total: int | None, url: str, progress: bool
+    response: HTTPResponse | HTTPError, part: Path, have: int, total: int | None, url: str, *, progress: bool
 ) -> bool:
-    """The answer's bytes into `part` behind its first `have`. False where the connection broke; no room raises Failed."""
+    """The answer's bytes into `part` behind its first `have`.
+
+    False where the connection broke; no room raises Failed.
+    """
     try:
         with (
             open(part, "ab" if have else "wb") as file,
@@ -137,7 +149,7 @@ def _write(
         ) from None
 
 
-def _read(response: HTTPResponse) -> bytes | None:
+def _read(response: HTTPResponse | HTTPError) -> bytes | None:
     """The next bytes, none at the end, None where the connection broke."""
     try:
         return response.read(CHUNK)
@@ -145,7 +157,7 @@ def _read(response: HTTPResponse) -> bytes | None:
         return None
 
 
-def _total(headers: HTTPMessage, resumed: bool) -> int | None:
+def _total(headers: Message, *, resumed: bool) -> int | None:
     """Size of the whole file in bytes, where the server says it."""
     said = (
         headers.get("Content-Range", "").rpartition("/")[2] if resumed else headers.get("Content-Length", "")
@@ -153,8 +165,10 @@ def _total(headers: HTTPMessage, resumed: bool) -> int | None:
     return int(said) if said.isdigit() else None
 
 
-def _published(headers: HTTPMessage) -> str:
-    """The file's MD5 in hexadecimal as Google's store (x-goog-hash) or Amazon's (ETag of a file sent in one part) gives it, else ''."""
+def _published(headers: Message) -> str:
+    """The file's MD5 in hexadecimal as Google's store (x-goog-hash) or Amazon's (ETag of a file sent in one
+    part) gives it, else ''.
+    """
     google = re.search(r"md5=([\w+/]{22}==)", ",".join(headers.get_all("x-goog-hash", [])))
     if google and headers.get("x-goog-stored-content-encoding", "identity") == "identity":
         return base64.b64decode(google[1]).hex()
@@ -181,12 +195,17 @@ def _md5(path: Path) -> str:
 
 
 def note_sums(sums: Path, paths: Iterable[Path]) -> None:
-    """Add the MD5 of each of `paths`, which lie under the folder of the list `sums`, to that list, in the format of md5sum."""
+    """Add the MD5 of each of `paths`, which lie under the folder of the list `sums`, to that list, in the
+    format of md5sum.
+    """
     with open(sums, "a", encoding="utf-8") as file:
         file.writelines(f"{_md5(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in paths)
 
 
 def read_sums(sums: Path) -> dict[str, str]:
-    """The list `sums`: each file, relative to the list's folder, and its MD5; the last word on a file counts. Empty where there is no list."""
+    """The list `sums`: each file, relative to the list's folder, and its MD5; the last word on a file counts.
+
+    Empty where there is no list.
+    """
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
     return {name: md5 for md5, _, name in (line.partition("  ") for line in lines)}

@@ -1,15 +1,18 @@
-"""Open Images (Kuznetsova et al. 2020): photographs of 601 classes that a tree of kinds joins. Files lie as the official page lays them.
+"""Open Images (Kuznetsova et al. 2020): photographs of 601 classes that a tree of kinds joins.
+
+Files lie as the official page lays them:
 
     class-descriptions-boxable.csv                         label id, class name
     bbox_labels_600_hierarchy.json                         which class is a kind of which
-    train-annotations-human-imagelabels-boxable.csv        ImageID, Source, LabelName, Confidence: labels verified by people
+    train-annotations-human-imagelabels-boxable.csv        ImageID, Source, LabelName, Confidence: by people
     validation-annotations-human-imagelabels-boxable.csv
     train/ImageID.jpg, validation/ImageID.jpg              photographs
-    subset.json, images.md5                                ours: which images were asked for, and the checksums of those that came
+    subset.json, images.md5                                ours: images asked for, checksums of what came
 
-An image belongs to one of the classes asked for when people confirmed that label in it (Confidence 1) and no other of these
-classes. A label counts for itself only: a picture of an Eagle is one of a Bird only where people said so. What is
-damaged, missing, unknown or empty is said in one line each in the log "reuselab", counted, and left out.
+An image belongs to one of the classes asked for when people confirmed that label in it (Confidence 1) and no
+other of these classes. A label counts for itself only: a picture of an Eagle is one of a Bird only where
+people said so. What is damaged, missing, unknown or empty is said in one line each in the log "reuselab",
+counted, and left out.
 """
 
 import csv
@@ -22,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +33,8 @@ import torch
 from tqdm import tqdm
 
 from reuselab.check import Failed, known, nearest, shorten
-from reuselab.experiment.bases import SIDE, Base, square
 from reuselab.sources.download import Damaged, Gone, download, note_sums, part_of, read_sums, whole
+from reuselab.sources.readers import SIDE, Arrays, Splits, square
 
 METADATA = "https://storage.googleapis.com/openimages"
 IMAGES = "https://open-images-dataset.s3.amazonaws.com"
@@ -61,21 +65,26 @@ class Losses(Counter):
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Classes under one root. parents: of each label id, the classes it is a kind of (several for some); names: of each label id."""
+    """Classes under one root. parents: of each label id, the classes it is a kind of (several for some);
+    names: of each label id.
+    """
 
     root: str
     parents: dict[str, tuple[str, ...]]
     names: dict[str, str]
 
     def label(self, name: str) -> str:
-        """The label id of a class, given by name or by id. Raises ValueError, with the nearest name, for one that is not in the tree."""
+        """The label id of a class, given by name or by id.
+
+        Raises ValueError, with the nearest name, for one that is not in the tree.
+        """
         ids = {title: label for label, title in self.names.items()}
         label = ids.get(name, name)
         if label not in self.parents:
             raise ValueError(f"no class {shorten(name)} in the hierarchy{nearest(name, ids)}")
         return label
 
-    @cache
+    @cache  # noqa: B019
     def above(self, label: str) -> dict[str, int]:
         """Every class that `label` is a kind of, itself too, and the least number of steps up to it."""
         steps = {label: 0}
@@ -87,22 +96,26 @@ class Tree:
         return steps
 
     def depth(self, label: str) -> int:
-        """Number of classes on the shortest way from the root to `label`, both counted: the root has depth 1."""
+        """Number of classes on the shortest way from the root to `label`: the root has depth 1."""
         return self.above(label)[self.root] + 1
 
 
 def class_names(path: Path) -> dict[str, str]:
-    """Class name of each label id, from the file `class-descriptions-boxable.csv`, with or without its later header."""
+    """Class name of each label id, from the file `class-descriptions-boxable.csv`, with or without its later
+    header.
+    """
     with open(path, newline="", encoding="utf-8") as file:
         return {row[0]: row[1] for row in csv.reader(file) if len(row) > 1 and row[0] != "LabelName"}
 
 
 def hierarchy(folder: Path) -> Tree:
-    """The tree of kinds in a folder of the official layout. Raises FileNotFoundError, in one line, where it is not there or damaged.
+    """The tree of kinds in a folder of the official layout.
 
-    Some classes have several places (a Tomato is a Fruit and a Vegetable; Kitchen utensil stands with all its kinds under
-    Kitchenware and under Tool): such a class has several parents here, each once. "Part" (a wheel is part of a car, and no
-    kind of car) is not followed.
+    Raises FileNotFoundError, in one line, where it is not there or damaged.
+
+    Some classes have several places (a Tomato is a Fruit and a Vegetable; Kitchen utensil stands with all its
+    kinds under Kitchenware and under Tool): such a class has several parents here, each once. "Part" (a wheel
+    is part of a car, and no kind of car) is not followed.
     """
     folder = Path(folder)
     try:
@@ -115,7 +128,8 @@ def hierarchy(folder: Path) -> Tree:
                 queue.append(child)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileNotFoundError(
-            f"{folder} holds no hierarchy of Open Images or a damaged one ({type(error).__name__}): it needs {HIERARCHY} and {CLASSES}"
+            f"{folder} holds no hierarchy of Open Images or a damaged one ({type(error).__name__}): "
+            f"it needs {HIERARCHY} and {CLASSES}"
         ) from None
     return Tree(
         top["LabelName"],
@@ -125,12 +139,14 @@ def hierarchy(folder: Path) -> Tree:
 
 
 def similarity(tree: Tree, one: str, other: str, kind: str = "wu-palmer") -> float:
-    """How near two classes (names or label ids) are in the tree: from above 0 to 1, and 1 only for a class and itself.
+    """How near two classes (names or label ids) are in the tree: from above 0 to 1, and 1 only for a class
+    and itself.
 
     With c running over the classes that both are a kind of, and s and t the steps from each up to c:
-    wu-palmer (Wu and Palmer 1994): 2 d(c) / (s + t + 2 d(c)), d being `Tree.depth`; in a tree proper that is 2 d(c) / (d(one) + d(other)).
-    path: 1 / (1 + s + t).
-    Where classes have several places, the c that makes them most similar counts. Raises ValueError for an unknown class or kind.
+    wu-palmer (Wu and Palmer 1994): 2 d(c) / (s + t + 2 d(c)), d being `Tree.depth`; in a tree proper that is
+    2 d(c) / (d(one) + d(other)).
+    path: 1 / (1 + s + t). Where classes have several places, the c that makes them most similar counts.
+    Raises ValueError for an unknown class or kind.
     """
     known("similarity", kind, KINDS)
     first, second = (tree.above(tree.label(name)) for name in (one, other))
@@ -147,10 +163,11 @@ def similarities(tree: Tree, classes: Sequence[str], kind: str = "wu-palmer") ->
 
 
 def chosen(folder: Path, part: str, labels: Sequence[str], most: int | None = None) -> dict[str, list[str]]:
-    """For each of the label ids `labels`, the ids of its images in the official `part` ("train" or "validation"), at most `most`.
+    """For each of the label ids `labels`, the ids of its images in the official `part` ("train" or
+    "validation"), at most `most`.
 
-    Ids are in the order of their SHA-256, so that they are the same on every machine, and fewer are the beginning of more.
-    Raises FileNotFoundError, in one line, where the label file is not there or damaged.
+    Ids are in the order of their SHA-256, so that they are the same on every machine, and fewer are the
+    beginning of more. Raises FileNotFoundError, in one line, where the label file is not there or damaged.
     """
     path = folder / LABELS.format(part)
     try:
@@ -162,7 +179,8 @@ def chosen(folder: Path, part: str, labels: Sequence[str], most: int | None = No
         )
     except (OSError, ValueError, AttributeError) as error:
         raise FileNotFoundError(
-            f"{path} is not there or damaged ({type(error).__name__}): it needs the columns ImageID, LabelName, Confidence"
+            f"{path} is not there or damaged ({type(error).__name__}): "
+            "it needs the columns ImageID, LabelName, Confidence"
         ) from None
     rows = rows[["ImageID", "LabelName"]].drop_duplicates()
     rows = rows[~rows.ImageID.duplicated(keep=False)]
@@ -179,19 +197,22 @@ def chosen(folder: Path, part: str, labels: Sequence[str], most: int | None = No
 
 def _known_labels(names: dict[str, str], classes: Sequence[str], losses: Losses) -> list[str]:
     """The label ids of those of `classes` that exist, each once."""
-    ids, found = {title: label for label, title in names.items()}, {}
+    ids = {title: label for label, title in names.items()}
+    labels: dict[str, None] = {}
     for name in classes:
         if name in ids:
-            found[ids[name]] = None
+            labels[ids[name]] = None
         else:
             losses.add("unknown classes", f"no class {shorten(name)} in Open Images{nearest(name, ids)}")
-    return list(found)
+    return list(labels)
 
 
 def _asked(
     folder: Path, names: dict[str, str], classes: Sequence[str] | None, losses: Losses
 ) -> dict[str, dict[str, list[str]]]:
-    """The image ids of each class in each official part; classes that have none in one of the parts are left out of both."""
+    """The image ids of each class in each official part; classes that have none in one of the parts are left
+    out of both.
+    """
     if classes is None and (folder / SUBSET).exists():
         lists = {
             part: json.loads((folder / SUBSET).read_text(encoding="utf-8"))[part] for part in PARTS.values()
@@ -203,8 +224,8 @@ def _asked(
 
 
 def _without_empty(
-    lists: dict[str, dict[str, list[str]]], names: dict[str, str], losses: Losses
-) -> dict[str, dict[str, list[str]]]:
+    lists: dict[str, dict[str, list[Any]]], names: dict[str, str], losses: Losses
+) -> dict[str, dict[str, list[Any]]]:
     empty = {label: [part for part, ids in lists.items() if not ids[label]] for label in lists["train"]}
     for label, parts in empty.items():
         if parts:
@@ -220,13 +241,15 @@ def _without_empty(
 # Loading.
 
 
-def load(folder: Path, classes: Sequence[str] | None = None, side: int = SIDE) -> dict[str, Base]:
-    """The images of `classes` in a folder of the official layout: {"train": ..., "test": ...}, test being the official validation.
+def load(folder: Path, classes: Sequence[str] | None = None, side: int = SIDE) -> Splits:
+    """The images of `classes` in a folder of the official layout: {"train": ..., "test": ...}, test being the
+    official validation.
 
-    Images are uint8 [N, 3, side, side] by the rule of `bases.square`; classes are names, in the order given. Without `classes` it is
-    the subset that was fetched, else every class that has images. Unknown classes, missing and damaged images, and
-    classes left without an image in one of the splits are said, counted and left out. Raises FileNotFoundError, in one line,
-    where nothing remains or the official files are not there.
+    Images are uint8 [N, 3, side, side] by the rule of `square`; classes are names, in the order given.
+    Without `classes` it is the subset that was fetched, else every class that has images. Unknown classes,
+    missing and damaged images, and classes left without an image in one of the splits are said, counted and
+    left out. Raises FileNotFoundError, in one line, where nothing remains or the official files are not
+    there.
     """
     folder, losses = Path(folder), Losses()
     try:
@@ -260,9 +283,9 @@ def _read(folder: Path, ids: Sequence[str], side: int, losses: Losses) -> list[t
     return images
 
 
-def _base(images: dict[str, list[torch.Tensor]], names: dict[str, str]) -> Base:
+def _base(images: dict[str, list[torch.Tensor]], names: dict[str, str]) -> Arrays:
     counts = torch.tensor([len(own) for own in images.values()])
-    return Base(
+    return Arrays(
         torch.stack([image for own in images.values() for image in own]),
         torch.repeat_interleave(torch.arange(len(counts)), counts),
         tuple(names.get(label, label) for label in images),
@@ -273,12 +296,14 @@ def _base(images: dict[str, list[torch.Tensor]], names: dict[str, str]) -> Base:
 
 
 def fetch(folder: Path, classes: Sequence[str], most: int) -> str:
-    """Fetch a bounded subset into `folder`: of each of `classes` (names), at most `most` images of the official train, and of validation.
+    """Fetch a bounded subset into `folder`: of each of `classes` (names), at most `most` images of the
+    official train, and of validation.
 
-    Class names, hierarchy and labels come first (some 400 MB, once), then the images that `chosen` names, each whole or not at all;
-    those that are here stay. Returns one line with what is here now. An image that the server lacks or sends damaged, an
-    unknown and an empty class are said, counted and left out. Raises ValueError where no class of that name exists, Failed
-    where the connection or the disk gives out; the same call goes on from there.
+    Class names, hierarchy and labels come first (some 400 MB, once), then the images that `chosen` names,
+    each whole or not at all; those that are here stay. Returns one line with what is here now. An image that
+    the server lacks or sends damaged, an unknown and an empty class are said, counted and left out. Raises
+    ValueError where no class of that name exists, Failed where the connection or the disk gives out; the same
+    call goes on from there.
     """
     folder, losses = Path(folder), Losses()
     try:
@@ -320,7 +345,7 @@ def fetch(folder: Path, classes: Sequence[str], most: int) -> str:
 
 
 def _metadata(folder: Path, address: str) -> None:
-    """A file of labels or names, unless it is there: `download` gives a file its name only when it is whole."""
+    """A file of labels or names, unless it is there: `download` names a file only when it is whole."""
     path = folder / address.rpartition("/")[2]
     if not path.exists():
         download([f"{METADATA}/{address}"], path)

@@ -1,51 +1,198 @@
-"""The image sets that can be fetched: where they come from, under which terms, and whether what is here is whole."""
+"""The image sets, an entry each: what they are, how they are read and fetched, and whether what is here is
+whole.
 
+To add one is to add its entry to `SETS`.
+"""
+
+import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torchvision.datasets.mnist import read_image_file, read_label_file
-from torchvision.datasets.utils import extract_archive
+import sklearn
 
 from reuselab.check import Failed, known
-from reuselab.experiment.bases import TORCHVISION, folder, torchvision_class
-from reuselab.sources import openimages
-from reuselab.sources.download import download, note_sums, part_of, read_sums, whole
+from reuselab.sources import openimages, published, readers
+from reuselab.sources.download import download, note_sums, part_of, read_sums
+from reuselab.sources.published import Archive
+from reuselab.sources.readers import Splits
 
-MNIST = {"train": 60_000, "t10k": 10_000}  # images, as published
-PETS = {"trainval": 3680, "test": 3669}
 SUMS = "reuselab.md5"
+UNSETTLED = 10**8  # nanoseconds in which a file can change twice under one time stamp
+
+Signature = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Set:
-    """An image set's full name, licence, size of its download, and its place in the folder of image sets."""
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """One image set; `root` is the folder of all image sets, `place` the set's own in it.
+
+    title, licence, size: what one tells a person. read: both splits, from `root`; where the images are those
+    of another set (`same_images_as`), from `root` and that one's splits. folders: those in `place` whose
+    files hold images and labels.
+    archives: what `fetch` downloads. faults: what keeps the files in `place` from being whole, a few words
+    each, asked where no list of checksums was kept. fetched_with: how the command that fetches it ends.
+    serves: whether enough is in `root` for a page to choose it, told without reading a photograph.
+    """
 
     title: str
     licence: str
-    size: str
-    place: str
+    read: Callable[..., Splits]
+    size: str = ""
+    place: str = ""
+    folders: tuple[str, ...] = ("",)
+    archives: Callable[[], list[Archive]] = list
+    faults: Callable[[Path], Iterator[str]] = lambda place: iter(())
+    fetched_with: str = ""
+    serves: Callable[[Path], bool] = lambda root: True
+    same_images_as: str = ""
 
+
+def _idx(kind: str, title: str, licence: str, size: str) -> ImageSet:
+    return ImageSet(
+        title=title,
+        licence=licence,
+        size=size,
+        place=f"{kind}/raw",
+        read=readers.torchvision_arrays(kind),
+        archives=published.idx_archives(kind),
+        faults=published.idx_faults,
+    )
+
+
+def _cifar(kind: str, title: str, size: str, place: str) -> ImageSet:
+    return ImageSet(
+        title=title,
+        licence="none stated; cite Krizhevsky 2009",
+        size=size,
+        place=place,
+        read=readers.torchvision_arrays(kind),
+        archives=published.cifar_archives(kind),
+        faults=published.cifar_faults(kind),
+    )
+
+
+_DIGITS = ImageSet(
+    title="Handwritten digits",
+    licence="CC BY 4.0",
+    size="0.1 MB, with scikit-learn",
+    place=str(Path(sklearn.__file__).parent / "datasets" / "data"),
+    folders=(),
+    read=readers.digits,
+)
+_PETS = ImageSet(
+    title="Oxford-IIIT Pet",
+    licence="CC BY-SA 4.0",
+    size="811 MB",
+    place="oxford-iiit-pet",
+    folders=("annotations", "images"),
+    read=readers.pets,
+    archives=published.pet_archives,
+    faults=published.pet_faults,
+    serves=readers.all_breeds,
+)
 
 SETS = {
-    "mnist": Set("MNIST", "CC BY-SA 3.0 according to Keras", "12 MB", "MNIST/raw"),
-    "fashion": Set("Fashion-MNIST", "MIT", "31 MB", "FashionMNIST/raw"),
-    "cifar10": Set("CIFAR-10", "none stated; cite Krizhevsky 2009", "170 MB", "cifar-10-batches-py"),
-    "cifar100": Set("CIFAR-100", "none stated; cite Krizhevsky 2009", "169 MB", "cifar-100-python"),
-    "pets": Set("Oxford-IIIT Pet", "CC BY-SA 4.0", "811 MB", "oxford-iiit-pet"),
-    "openimages": Set(
-        "Open Images",
-        "labels CC BY 4.0; images CC BY 2.0 as listed",
-        "400 MB + 0.3 MB an image",
-        "openimages",
+    "digits": _DIGITS,
+    "turned": replace(
+        _DIGITS,
+        title="The digits, a quarter turn to the left",
+        same_images_as="digits",
+        read=lambda root, digits: readers.turned(digits),
+    ),
+    "mnist": _idx("MNIST", "MNIST", "CC BY-SA 3.0 according to Keras", "12 MB"),
+    "fashion": _idx("FashionMNIST", "Fashion-MNIST", "MIT", "31 MB"),
+    "cifar10": _cifar("CIFAR10", "CIFAR-10", "170 MB", "cifar-10-batches-py"),
+    "cifar100": _cifar("CIFAR100", "CIFAR-100", "169 MB", "cifar-100-python"),
+    "pets": _PETS,
+    "pet_species": replace(
+        _PETS, title="Oxford-IIIT Pet, cats and dogs", same_images_as="pets", read=readers.species
+    ),
+    "openimages": ImageSet(
+        title="Open Images",
+        licence="labels CC BY 4.0; images CC BY 2.0 as listed",
+        size="400 MB + 0.3 MB an image",
+        place="openimages",
+        folders=("", *openimages.PARTS.values()),
+        read=lambda root: openimages.load(root / "openimages"),
+        faults=openimages.faults,
+        fetched_with=" --classes 'Cat,Dog'",
     ),
 }
 
 
+def folder() -> Path:
+    """The folder of image sets: REUSELAB_DATA, or `data` in the working directory."""
+    return Path(os.environ.get("REUSELAB_DATA") or "data").expanduser()
+
+
+def origin(name: str) -> str:
+    """The image set of whose files `name` is made; mostly itself."""
+    return SETS[name].same_images_as or name
+
+
+# Reading.
+
+_READ: dict[str, tuple[Signature, Splits]] = {}
+
+
+def read(name: str) -> Splits:
+    """Both splits of image set `name`. What was read before is given again until one of its files changes.
+
+    Raises ValueError for an unknown name and FileNotFoundError, in one line, for a set that is not there.
+    """
+    known("base", name, SETS)
+    root = folder()
+    signature, settled = _signature(name, root)
+    if name in _READ and _READ[name][0] == signature:
+        return _READ[name][1]
+    splits = _read(name, root)
+    if settled:
+        _READ[name] = signature, splits
+    return splits
+
+
+def _read(name: str, root: Path) -> Splits:
+    image_set, source = SETS[name], origin(name)
+    try:
+        return image_set.read(root) if source == name else image_set.read(root, read(source))
+    except Exception as error:  # whatever a decoder makes of damaged bytes
+        reason = type(error).__name__ + (f": {error}" if isinstance(error, OSError) else "")
+        raise FileNotFoundError(
+            f"base {name} is not in {root} or is damaged ({' '.join(reason.split())}): "
+            f"set REUSELAB_DATA to a folder with {image_set.place}, "
+            f"or run reuselab data fetch {source}{image_set.fetched_with}"
+        ) from None
+
+
+def _signature(name: str, root: Path) -> tuple[Signature, bool]:
+    """What changes when a file of the set does, and whether none changed so lately that a change could
+    escape.
+
+    The name, size, times and inode of each file; their content is not read.
+    """
+    image_set, lines, newest = SETS[name], [str(root.absolute())], 0
+    for place in (root / image_set.place / part for part in image_set.folders):
+        if not place.is_dir():
+            continue
+        with os.scandir(place) as entries:
+            files = sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
+        for path, status in files:
+            newest = max(newest, status.st_ctime_ns)
+            lines.append(f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}")
+    return tuple(lines), not 0 <= time.time_ns() - newest < UNSETTLED
+
+
+# Fetching.
+
+
 @dataclass(frozen=True)
 class State:
-    """What is here of an image set. kind: "absent", "partial" (begun, a sample, or damaged) or "whole"; note: what is missing."""
+    """What is here of an image set. kind: "absent", "partial" (begun, a sample, or damaged) or "whole"; note:
+    what is missing.
+    """
 
     kind: str
     note: str = ""
@@ -55,132 +202,86 @@ class State:
 
 
 def state(name: str, root: Path | None = None) -> State:
-    """Whether image set `name` is whole in the folder `root` [default: that of `bases.folder`]. Reads all its files once.
+    """Whether image set `name` is whole in the folder `root` [default: `folder`]. Reads all its files once.
 
-    Whole means: every file has its published checksum (CIFAR), or the one it had when it came out of an archive with the
-    published checksum. Where no such list was kept, the files must be as many and as long as they say. Raises ValueError
-    for an unknown name.
+    Whole means: every file has the checksum that it had when it came out of an archive with the published
+    checksum. Where no such list was kept, the files have their published checksums (CIFAR), or are as many
+    and as long as they say. Raises ValueError for an unknown name.
     """
     known("image set", name, SETS)
-    root = folder() if root is None else Path(root)
+    name, root = origin(name), folder() if root is None else Path(root)
     faults = list(_faults(name, root))
     if not faults:
         return State("whole")
-    begun = [path for path, _, _ in _archives(name, root) for path in (path, part_of(path)) if path.exists()]
+    archives = [root / path for path, _, _ in SETS[name].archives()]
+    begun = any(path.exists() or part_of(path).exists() for path in archives)
     if not (root / SETS[name].place).exists() and not begun:
         return State("absent")
     return State("partial", faults[0] + (f" and {len(faults) - 1:,} more" if len(faults) > 1 else ""))
 
 
-def fetch(name: str, root: Path | None = None) -> State:
-    """Fetch one of torchvision's image sets into the folder `root`, and say what is then there. What is whole stays untouched.
+def _faults(name: str, root: Path) -> Iterator[str]:
+    place = root / SETS[name].place
+    if sums := read_sums(place / SUMS):
+        for file, md5 in sums.items():
+            yield from published.fault(place / file, md5)
+    else:
+        yield from SETS[name].faults(place)
 
-    Archives come first, each whole or not at all; then all are extracted into a folder of their own, whose contents take
-    their places when complete. An interrupted call is taken up by the next. Raises ValueError for a name that is unknown or
-    not torchvision's, Failed in one line where the work cannot be finished.
+
+def fetch(name: str, root: Path | None = None) -> State:
+    """Fetch image set `name` into the folder `root`, and say what is then there.
+
+    What is whole stays untouched.
+
+    Archives come first, each whole or not at all; then all are extracted into a folder of their own, whose
+    contents take their places when complete. An interrupted call is taken up by the next. Raises ValueError
+    for a name that is unknown or has no archives, Failed in one line where the work cannot be finished.
     """
-    known("image set", name, TORCHVISION)
-    root = folder() if root is None else Path(root)
+    known("image set", name, SETS)
+    name, root = origin(name), folder() if root is None else Path(root)
+    place, archives = root / SETS[name].place, SETS[name].archives()
+    if not archives:
+        raise ValueError(f"image set {name} has no archives to fetch: its place is {place}")
     if (before := state(name, root)).kind == "whole":
         return before
-    place, archives = root / SETS[name].place, _archives(name, root)
     try:
         for path, urls, md5 in archives:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            download(urls, path, md5)
-        _extract([path for path, _, _ in archives], place)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            download(urls, root / path, md5)
+        _extract([root / path for path, _, _ in archives], place)
         for path, _, _ in archives:
-            path.unlink()
+            (root / path).unlink()
     except OSError as error:
         raise Failed(
-            f"cannot write {name} into {root}: {error.strerror or error}; make room and run the same command again"
+            f"cannot write {name} into {root}: {error.strerror or error}; "
+            "make room and run the same command again"
         ) from None
     if (after := state(name, root)).kind != "whole":
         raise Failed(f"{name} is not whole after fetching: {after.note}")
     return after
 
 
-def _archives(name: str, root: Path) -> list[tuple[Path, list[str], str]]:
-    """Path, mirrors and MD5 of each archive of a set, as torchvision publishes them."""
-    if name not in TORCHVISION:
-        return []
-    kind, place = torchvision_class(name), root / SETS[name].place
-    if name == "pets":
-        return [(place / Path(url).name, [url], md5) for url, md5 in kind._RESOURCES]
-    if name.startswith("cifar"):
-        return [(root / kind.filename, [kind.url], kind.tgz_md5)]
-    return [(place / file, [mirror + file for mirror in kind.mirrors], md5) for file, md5 in kind.resources]
-
-
 def _extract(archives: list[Path], place: Path) -> None:
-    """Extract `archives` beside `place`, note the checksums of what came out, and only then move all into `place`."""
+    """Extract `archives` beside `place`, note the checksums of what came out, and only then move all into
+    `place`.
+    """
+    from torchvision.datasets.utils import extract_archive
+
     scratch = place.with_name(f".{place.name}.extracting")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
         for archive in archives:
             extract_archive(archive, scratch)
-        top = (
-            scratch / place.name if (scratch / place.name).is_dir() else scratch
-        )  # CIFAR's archive brings its own folder
+        own = scratch / place.name  # CIFAR's archive brings its own folder
+        top = own if own.is_dir() else scratch
         note_sums(top / SUMS, [path for path in sorted(top.rglob("*")) if path.is_file()])
         place.mkdir(parents=True, exist_ok=True)
-        for new in sorted(
-            top.iterdir(), key=lambda path: path.name != SUMS
-        ):  # the checksums first: less than they list is not whole
+        # The checksums first: less than they list is not whole.
+        for new in sorted(top.iterdir(), key=lambda path: path.name != SUMS):
             old = place / new.name
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
             new.replace(old)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _faults(name: str, root: Path) -> Iterator[str]:
-    """What keeps the image set `name` in `root` from being whole, a few words each."""
-    place = root / SETS[name].place
-    if name == "openimages":
-        yield from openimages.faults(place)
-    elif name.startswith("cifar"):
-        kind = torchvision_class(name)
-        for file, md5 in [*kind.train_list, *kind.test_list, [kind.meta["filename"], kind.meta["md5"]]]:
-            yield from _fault(place / file, md5)
-    elif sums := read_sums(place / SUMS):
-        for file, md5 in sums.items():
-            yield from _fault(place / file, md5)
-    elif name == "pets":
-        yield from _pet_faults(place)
-    else:
-        for path, _, _ in _archives(name, root):
-            yield from _idx_fault(path.with_suffix(""))
-
-
-def _fault(path: Path, md5: str) -> Iterator[str]:
-    if not whole(path, md5):
-        yield f"{path.name} is {'damaged' if path.exists() else 'missing'}"
-
-
-def _idx_fault(path: Path) -> Iterator[str]:
-    """For a file in MNIST's format, whose head says how long it is."""
-    try:
-        found = len((read_image_file if "images" in path.name else read_label_file)(str(path)))
-    except Exception:
-        yield f"{path.name} is {'damaged' if path.exists() else 'missing'}"
-        return
-    if found != (wanted := MNIST[path.name.partition("-")[0]]):
-        yield f"{path.name} holds {found:,} of {wanted:,}"
-
-
-def _pet_faults(place: Path) -> Iterator[str]:
-    for part, wanted in PETS.items():
-        try:
-            names = [
-                line.split()[0] for line in (place / "annotations" / f"{part}.txt").read_text().splitlines()
-            ]
-        except OSError:
-            yield f"annotations/{part}.txt is missing"
-            continue
-        if len(names) != wanted:
-            yield f"{part} holds {len(names):,} of {wanted:,}"
-        for path in (place / "images" / f"{name}.jpg" for name in names):
-            if not path.exists() or not path.stat().st_size:
-                yield f"{path.name} is {'empty' if path.exists() else 'missing'}"

@@ -1,19 +1,23 @@
 """Image sets: the split of the digits, the readers, the moments."""
 
 import hashlib
+import os
 import pickle
-import struct
+import time
 from collections import Counter
+from dataclasses import replace
 from math import lcm
 
 import numpy as np
 import pytest
 import torch
 from made import made, real
+from served import lay_mnist
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from reuselab.experiment import bases
+from reuselab.sources import registry
 
 TRAIN, TEST = bases.load("digits", "train"), bases.load("digits", "test")
 
@@ -47,7 +51,7 @@ def test_digits_split_is_stratified():
 
 
 def test_digits_split_is_the_same_on_every_machine_and_version():
-    assert bases.digest("digits") == "c1c5379cabca3df693755f8328a3147d7ffc5cdb3f59620351a96a0c932885d7"
+    assert bases.digest("digits") == "9765c90ddecd78547bdd79023cf931cb2f738734351bdf2edc82597da5e4d98a"
 
 
 def test_by_class_lists_each_image_once_under_its_class():
@@ -59,7 +63,7 @@ def test_by_class_lists_each_image_once_under_its_class():
 
 
 def test_moments_are_those_of_a_class_balanced_population():
-    """Brute force: repeat each class until all are equally many, then take plain moments of that population."""
+    """Brute force: repeat each class until all are equally many, then take plain moments."""
     counts = [1, 2, 3, 5]
     base = made(counts, (3, 4), 2)
     times = torch.tensor([lcm(*counts) // counts[k] for k in base.labels.tolist()])
@@ -101,24 +105,6 @@ def test_resizing_repeats_grey_keeps_labels_and_averages():
 
 
 # Readers, on files made in torchvision's format.
-
-
-def lay_mnist(folder, n=(20, 10), seed=0):
-    rng, laid = np.random.default_rng(seed), {}
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, stem, count in zip(("train", "test"), ("train", "t10k"), n):
-        images, labels = (
-            rng.integers(0, 256, (count, 28, 28), dtype=np.uint8),
-            np.arange(count, dtype=np.uint8) % 10,
-        )
-        (folder / f"{stem}-images-idx3-ubyte").write_bytes(
-            struct.pack(">4i", 0x803, count, 28, 28) + images.tobytes()
-        )
-        (folder / f"{stem}-labels-idx1-ubyte").write_bytes(
-            struct.pack(">2i", 0x801, count) + labels.tobytes()
-        )
-        laid[split] = images[:, None], labels
-    return laid
 
 
 def lay_cifar(folder, monkeypatch, each=4):
@@ -176,20 +162,62 @@ def test_made_cifar_files_are_read_pixel_for_pixel(data_folder, monkeypatch):
         assert base.classes == tuple("abcdefghij")
 
 
-def test_digest_tells_one_data_set_from_another(data_folder):
+def test_images_that_changed_on_the_disk_are_read_anew_and_have_another_identity(data_folder):
+    """Also where size and time of the files stay: the same numbers in another order."""
+    place = data_folder / "MNIST/raw"
+    assert bases.identity("mnist") == ""
     digests = []
-    for seed in (0, 0, 1):
-        lay_mnist(data_folder / "MNIST/raw", seed=seed)
-        bases.load.cache_clear(), bases.digest.cache_clear()
+    for seed in (0, 1, 0):
+        laid = lay_mnist(place, seed=seed)
+        for path in place.iterdir():
+            os.utime(path, (1e9, 1e9))
+        hold(bases.load("mnist", "train"), laid["train"])
         digests.append(bases.digest("mnist"))
-    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == digests[2] != digests[1] and bases.identity("mnist") == digests[0]
+
+
+@pytest.mark.parametrize("spoil", ["images", "labels", "classes"])
+def test_identity_is_of_images_labels_and_class_names(spoil, monkeypatch):
+    splits = registry.read("digits")
+    changed = {
+        "images": splits["test"].images.flip(0),
+        "labels": splits["test"].labels.flip(0),
+        "classes": tuple("0123456798"),
+    }[spoil]
+    other = splits | {"test": replace(splits["test"], **{spoil: changed})}
+    before = bases.identity("digits")
+    monkeypatch.setattr(registry, "read", lambda name: other)
+    assert bases.identity("digits") != before
+
+
+def test_files_that_stay_are_read_once(data_folder, monkeypatch):
+    place = data_folder / "MNIST/raw"
+    lay_mnist(place)
+    later = time.time_ns() + 10 * registry.UNSETTLED
+    monkeypatch.setattr(registry.time, "time_ns", lambda: later)
+    train = bases.load("mnist", "train")
+    assert bases.load("mnist", "train") is train and bases.load("mnist", "test") is bases.load(
+        "mnist", "test"
+    )
+    (place / "train-labels-idx1-ubyte").write_bytes((place / "train-labels-idx1-ubyte").read_bytes())
+    assert bases.load("mnist", "train") is not train
+
+
+def test_files_that_just_changed_are_read_again(data_folder, monkeypatch):
+    """A second change may fall into the same tick of the file system's clock."""
+    place = data_folder / "MNIST/raw"
+    lay_mnist(place)
+    now = max(path.stat().st_ctime_ns for path in place.iterdir())
+    monkeypatch.setattr(registry.time, "time_ns", lambda: now)
+    assert bases.load("mnist", "train") is not bases.load("mnist", "train")
 
 
 def test_damaged_cifar_is_refused(data_folder, monkeypatch):
     lay_cifar(data_folder / "cifar-10-batches-py", monkeypatch)
     (data_folder / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
     with pytest.raises(
-        FileNotFoundError, match="^base cifar10 is not in .*CIFAR10, or run reuselab data fetch cifar10$"
+        FileNotFoundError,
+        match=r"^base cifar10 is not in .*cifar-10-batches-py, or run reuselab data fetch cifar10$",
     ):
         bases.load("cifar10", "train")
 

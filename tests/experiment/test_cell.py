@@ -1,11 +1,8 @@
 """Cells, grids and studies: the same in, the same out."""
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -162,29 +159,14 @@ def test_an_alices_weights_are_the_same_to_the_bit_and_another_seeds_are_not():
     assert not any(torch.equal(one[name], other[name]) for name in one if name.endswith("weight"))
 
 
-def test_another_process_gives_the_same_row():
-    code = (
-        "import json, sys; from reuselab.experiment.cell import Cell, run; "
-        "print(json.dumps(run(Cell.of(**json.loads(sys.argv[1])))))"
-    )
-    c = small(rho=0.5, phi=0.2, retrain=3)
-    out = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(c.flat())],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2"},
-    )
-    assert json.loads(out.stdout) == cell.run(c)
-
-
-def test_study_gives_every_cells_row_in_order_whatever_the_workers(tmp_path):
+def test_study_gives_every_cells_row_in_order_whatever_the_workers(tmp_path, monkeypatch):
+    """To the bit, also from other processes with other hashes and threads."""
     cells = grid(rho=[1, 0], retrain=[2, 0, 5], **SMALL)[::-1] + grid(network="mlp", seed=[3, 1], **SMALL)
-    cells.append(cells[0])
-    here, apart = (
-        study(cells, workers=1, home=tmp_path / "here"),
-        study(cells, workers=2, home=tmp_path / "apart"),
-    )
+    cells += [small(rho=0.5, phi=0.2, retrain=3), cells[0]]
+    here = study(cells, workers=1, home=tmp_path / "here")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    apart = study(cells, workers=2, home=tmp_path / "apart")
     pd.testing.assert_frame_equal(here, apart, check_exact=True)
     assert [Cell.of(**row) for row in here[list(Cell().flat())].to_dict("records")] == cells
     pd.testing.assert_frame_equal(here, pd.DataFrame([cell.run(c) for c in cells]), check_exact=True)
@@ -237,7 +219,9 @@ def test_alice_bob_and_the_test_draw_apart_and_each_anew_with_the_seed(monkeypat
 
 
 def test_an_alice_reused_as_she_is_serves_bob_by_the_law_of_the_labels():
-    """Bob's accuracy with nothing retrained is Alice's at rho = 1 exactly, and chance at rho = 0 within 4.5 standard errors."""
+    """Bob's accuracy with nothing retrained is Alice's at rho = 1 exactly, and chance at rho = 0 within 4.5
+    standard errors.
+    """
     learned = {"alice_pairs": 1500, "alice_epochs": 5, "test_pairs": 2000, "retrain": 0}
     one, none = (cell.run(small(rho=rho, **learned)) for rho in (1, 0))
     assert one["bob_accuracy"] == one["alice_accuracy"] > 0.85
@@ -247,3 +231,46 @@ def test_an_alice_reused_as_she_is_serves_bob_by_the_law_of_the_labels():
 def test_bob_starts_from_alice_and_learns_his_own_task_from_scratch():
     row = cell.run(small(retrain=5, bob_pairs=1500, bob_epochs=5, bob_batch=128, test_pairs=2000))
     assert row["bob_accuracy"] > 0.85
+
+
+def test_an_untrained_alice_is_calibrated_where_her_recipe_says(monkeypatch):
+    """The device "meta" stands in for a GPU; it has no arithmetic, so the statistics are not taken."""
+    seen = []
+
+    def watched(batches, net, device):
+        seen.extend([device, next(batches).device, *(weight.device for weight in net.parameters())])
+
+    monkeypatch.setattr(train, "device", lambda name: torch.device("meta"))
+    monkeypatch.setattr(train, "update_bn", watched)
+    cell.train_alice(Cell.of(alice_task="none", alice_pairs=50))
+    assert {device.type for device in seen} == {"meta"}
+
+
+CONTROL = Cell.of(
+    layout="alone",
+    alice_classes="0|1",
+    bob_classes="6|9",
+    alice_task="none",
+    bob_task="shuffled",
+    probe=True,
+    retrain=2,
+    alice_pairs=40,
+    bob_pairs=40,
+    test_pairs=40,
+)
+
+
+def test_labels_are_shuffled_by_another_stream_for_each_use():
+    """All four begin alike: twenty of one group, twenty of the other."""
+    labels = torch.arange(40) // 20
+    dealt = [cell._shuffled(CONTROL, labels, use).tolist() for use in ("alice", "bob", "test")]
+    dealt.append(cell._shuffled(replace(CONTROL, seed=1), labels, "bob").tolist())
+    assert len(set(map(tuple, dealt))) == 4 and all(sorted(deal) == labels.tolist() for deal in dealt)
+
+
+def test_a_bob_of_shuffled_labels_is_at_chance():
+    """Each permutation of balanced answers is right in half of the cases on average, whatever Bob says."""
+    alice_net = cell.train_alice(CONTROL)
+    right = [cell.run(replace(CONTROL, seed=seed), alice_net)["bob_accuracy"] for seed in range(200)]
+    error = np.std(right, ddof=1) / len(right) ** 0.5
+    assert abs(np.mean(right) - 0.5) < 3 * error < 0.02

@@ -81,7 +81,9 @@ def test_weights_come_from_the_seed_alone_and_leave_the_global_stream_alone():
 
 
 def test_initial_weights_have_pytorchs_default_spread():
-    """Uniform on +-1 / sqrt(fan in), so variance 1 / (3 fan in); its estimate has relative standard error sqrt(4 / (5 n))."""
+    """Uniform on +-1 / sqrt(fan in), so variance 1 / (3 fan in); its estimate has relative standard error
+    sqrt(4 / (5 n)).
+    """
     for block in models.build("mlp", SHAPE, 10, 7):
         for layer in block.modules():
             if isinstance(layer, nn.Linear):
@@ -165,7 +167,7 @@ def test_a_head_of_another_size_is_fresh(retrain, init, alices):
 
 @pytest.mark.parametrize("init", ["fresh", "alice"])
 def test_a_head_of_another_size_is_refused_where_nothing_is_retrained(init, alices):
-    with pytest.raises(ValueError, match="^Alice's block head does not fit Bob's task: retrain it$"):
+    with pytest.raises(ValueError, match=r"^Alice's block head does not fit Bob's task: retrain it$"):
         models.reuse(alices["cnn"], models.build("cnn", SHAPE, 4, 2), 0, init)
 
 

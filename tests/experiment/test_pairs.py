@@ -1,4 +1,7 @@
-"""The generator's law. Bounds: 4.5 standard errors for one number, p > 1e-5 for a chi-square; seeds are fixed."""
+"""The generator's law.
+
+Bounds: 4.5 standard errors for one number, p > 1e-5 for a chi-square; seeds are fixed.
+"""
 
 import itertools
 
@@ -143,7 +146,9 @@ def test_a_rectangular_matrix_with_an_empty_row_and_column_is_drawn_as_it_stands
 
 
 def test_each_image_of_a_class_is_equally_likely_and_drawn_apart_from_the_other_half():
-    """The whole law, P(a, b) / (n_a n_b), over all pairs of two small image sets with classes of unequal size."""
+    """The whole law, P(a, b) / (n_a n_b), over all pairs of two small image sets with classes of unequal
+    size.
+    """
     first, second = made([1, 3, 2]), made([2, 1, 4], seed=1)
     p = pairs.joint(3, 0.4)
     drawn = pairs.sample((first, second), 200_000, p, seed=4)
@@ -198,7 +203,7 @@ def all_pairs(train, p, draw=None, **how):
 
 
 def exact_correlation(everything, weights):
-    """Correlation of each pixel with the one that faces it, under the law itself; NaN where one is constant."""
+    """Correlation of each pixel with the one that faces it, under the law; NaN where one is constant."""
     x, y = (half.double().flatten(1) for half in everything.halves(slice(None)))
     w = torch.from_numpy(weights)[:, None]
     x, y = (half - (w * half).sum(0) for half in (x, y))
@@ -218,7 +223,7 @@ def test_facing_pixels_of_independent_images_correlate_by_exactly_phi(phi):
 
 @pytest.mark.parametrize("rho, phi", [(0, 0.5), (0.6, -0.5)])
 def test_pixel_correlation_is_exact_on_test_digits_whose_moments_are_others(rho, phi):
-    """Enumerated: all 250,000 pairs of test images. Pixels that never vary in train are constant when mixed."""
+    """Enumerated: all 250,000 pairs of test images. Pixels constant in train are constant when mixed."""
     r = exact_correlation(*all_pairs(DIGITS, pairs.joint(10, rho), (TEST, TEST), phi=phi))
     expected = pairs.pixel_correlation(rho, phi, TEST.moments[2].numpy())
     varies = (TRAIN.moments[1] > 0).numpy() & (TEST.moments[1] > 0).numpy()
@@ -238,7 +243,9 @@ def test_pixel_correlation_is_exact_for_dependent_labels(rho, phi):
 
 
 def measured(drawn):
-    """Correlation of facing pixels over drawn pairs and its standard error (delta method), NaN where constant."""
+    """Correlation of facing pixels over drawn pairs and its standard error (delta method), NaN where
+    constant.
+    """
     x, y = (half.double().flatten(1) for half in drawn.halves(slice(None)))
     x, y = ((half - half.mean(0)) / half.std(0, correction=0) for half in (x, y))
     r = (x * y).mean(0)

@@ -1,4 +1,6 @@
-"""Single photographs: who is shown which, and cells that share nothing but the network (Mohamud & Brink 2026, A6)."""
+"""Single photographs: who is shown which, and cells that share nothing but the network (Mohamud & Brink 2026,
+A6).
+"""
 
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ from made import made
 from reuselab.claims import baselines
 from reuselab.experiment import bases, cell, models, photos
 from reuselab.experiment.cell import Cell
-from reuselab.runs import store, study
+from reuselab.runs import study
 
 SMALL = dict(
     layout="alone",
@@ -182,10 +184,3 @@ def test_imagenets_alice_needs_no_photographs_of_her_own():
         **SMALL | dict(alice_pairs=100_000), alice_classes="2|3", bob_classes="2|3", alice_task="imagenet"
     )
     assert cell.enough(one) is None
-
-
-def test_rows_of_a_set_that_has_grown_are_other_rows(monkeypatch):
-    grows, stays = (Cell.of(**SMALL, base=base) for base in ("openimages", "digits"))
-    before = [store.digest(one) for one in (grows, stays)]
-    monkeypatch.setattr(bases, "grown", lambda name: "more" if name in bases.GROWING else "")
-    assert [store.digest(one) == was for one, was in zip((grows, stays), before)] == [False, True]

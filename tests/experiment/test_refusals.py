@@ -27,6 +27,7 @@ def net(name="cnn", shape=(1, 8, 16), classes=10):
     return models.build(name, shape, classes, 0)
 
 
+SETS = "digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages"
 REFUSED = [  # what is called, the whole message
     # Cells.
     (lambda: Cell(rho=1.5), "rho must be a number from 0 to 1, not 1.5"),
@@ -48,22 +49,21 @@ REFUSED = [  # what is called, the whole message
     ),
     (
         lambda: Cell(base="fasion"),
-        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'fasion' (did you mean fashion?)",
+        f"base must be one of {SETS}, not 'fasion' (did you mean fashion?)",
     ),
     (
         lambda: Cell(base=""),
-        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not ''",
+        f"base must be one of {SETS}, not ''",
     ),
     (
         lambda: Cell(bob_base="Digits"),
-        re.compile(
-            r"bob_base must be .*digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'Digits' \(did you mean digits\?\)"
-        ),
+        re.compile(rf"bob_base must be one of {SETS}, '', not 'Digits' \(did you mean digits\?\)"),
     ),
     (
         lambda: Cell(network="resnet"),
         re.compile(
-            r"network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'resnet' \(did you mean resnet\d+\?\)"
+            r"network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision "
+            r"by its name, not 'resnet' \(did you mean resnet\d+\?\)"
         ),
     ),
     (
@@ -137,7 +137,7 @@ REFUSED = [  # what is called, the whole message
     # Image sets.
     (
         lambda: bases.load("digit", "train"),
-        "no base 'digit' (did you mean digits?); there is digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages",
+        f"no base 'digit' (did you mean digits?); there is {SETS}",
     ),
     (lambda: bases.load("digits", "tests"), "no split 'tests' (did you mean test?); there is train, test"),
     # Networks and reuse.
@@ -197,16 +197,16 @@ def test_the_table_of_refusals_is_long_and_its_messages_differ():
 
 
 @pytest.mark.parametrize(
-    "kind, name",
+    "place, name",
     [
-        ("MNIST", "mnist"),
-        ("FashionMNIST", "fashion"),
-        ("CIFAR10", "cifar10"),
-        ("CIFAR100", "cifar100"),
-        ("OxfordIIITPet", "pets"),
+        ("MNIST/raw", "mnist"),
+        ("FashionMNIST/raw", "fashion"),
+        ("cifar-10-batches-py", "cifar10"),
+        ("cifar-100-python", "cifar100"),
+        ("oxford-iiit-pet", "pets"),
     ],
 )
-def test_an_image_set_that_is_not_there_is_refused_before_any_training(kind, name, data_folder, monkeypatch):
+def test_an_image_set_that_is_not_there_is_refused_before_any_training(place, name, data_folder, monkeypatch):
     monkeypatch.setattr(train, "train", lambda *_: pytest.fail("training began"))
     for call in (
         lambda: bases.load(name, "train"),
@@ -217,14 +217,14 @@ def test_an_image_set_that_is_not_there_is_refused_before_any_training(kind, nam
             call()
         assert str(refusal.value) == (
             f"base {name} is not in {data_folder} or is damaged (RuntimeError): "
-            f"set REUSELAB_DATA to a folder that holds torchvision's {kind}, or run reuselab data fetch {name}"
+            f"set REUSELAB_DATA to a folder with {place}, or run reuselab data fetch {name}"
         )
 
 
 def test_image_sets_with_unequal_numbers_of_classes_are_refused_by_a_cell(monkeypatch):
     monkeypatch.setattr(bases, "load", lambda name, split: DIGITS[0] if name == "digits" else made([2, 3, 4]))
     with pytest.raises(
-        ValueError, match="^rho needs as many classes on both sides, but digits has 10 and fashion 3$"
+        ValueError, match=r"^rho needs as many classes on both sides, but digits has 10 and fashion 3$"
     ):
         cell.run(Cell(bob_base="fashion"))
 

@@ -38,7 +38,7 @@ def weights(net):
 @pytest.mark.parametrize("name, bar", [("cnn", 0.9), ("mlp", 0.85)])
 def test_a_recipe_learns_alices_digit_but_not_bobs(name, bar):
     data = pairs.sample(DIGITS, 1500, pairs.joint(10, 0), seed=3)
-    net, history, start = trained(data, Recipe(pairs=1500, epochs=5, device="cpu"), name)
+    net, history, _ = trained(data, Recipe(pairs=1500, epochs=5, device="cpu"), name)
     test = pairs.sample(DIGITS, 2000, pairs.joint(10, 0), draw=UNSEEN, seed=4)
     chance = 4.5 * (0.1 * 0.9 / 2000) ** 0.5
     assert len(history) == 5 and history[0] > 2 * history[-1]
@@ -49,7 +49,7 @@ def test_a_recipe_learns_alices_digit_but_not_bobs(name, bar):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
 def test_every_optimizer_under_every_schedule_lowers_the_loss(optimizer, schedule, data):
-    net, history, _ = trained(
+    _, history, _ = trained(
         data, brief(optimizer=optimizer, schedule=schedule, epochs=6, lr=0.05 if optimizer == "sgd" else 3e-3)
     )
     assert len(history) == 6 and history[-1] < 0.9 * history[0]
@@ -157,7 +157,7 @@ def test_each_half_is_augmented_on_its_own_and_within_its_own_bounds(layout, alo
 
 
 def test_augmentation_changes_training_images_by_the_seed_alone_and_nothing_else(data, monkeypatch):
-    plain, losses, _ = trained(data, BRIEF)
+    _, losses, _ = trained(data, BRIEF)
     torch.manual_seed(1)
     one, history, _ = trained(data, brief(augment=True))
     torch.manual_seed(2)

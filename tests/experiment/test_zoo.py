@@ -1,4 +1,6 @@
-"""torchvision's classifiers in blocks: the same networks to the bit, and their ImageNet weights whole or not at all."""
+"""torchvision's classifiers in blocks: the same networks to the bit, and their ImageNet weights whole or not
+at all.
+"""
 
 import copy
 import hashlib
@@ -185,7 +187,10 @@ def test_transformers_in_blocks_are_torchvisions_also_while_they_train(name):
 
 def test_networks_of_our_own_are_built_without_torchvision():
     """Its import takes seconds."""
-    code = "import sys; from reuselab.experiment import models; models.NETWORK('network', 'cnn'); models.blocks('mlp'); sys.exit('torchvision' in sys.modules)"
+    code = (
+        "import sys; from reuselab.experiment import models; models.NETWORK('network', 'cnn'); "
+        "models.blocks('mlp'); sys.exit('torchvision' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -247,7 +252,9 @@ def test_what_cannot_be_is_refused_in_one_line(call, line, capfd):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A server of a file of weights, under the name that says its checksum, in place of the published one: its folder, torch hub's, the net."""
+    """A server of a file of weights, under the name that says its checksum, in place of the published one:
+    its folder, torch hub's, the net.
+    """
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     served = tmp_path / "served"
     served.mkdir()
@@ -305,7 +312,8 @@ def test_what_is_not_the_published_file_is_not_taken(harm, hub):
         )
     with pytest.raises(
         Failed,
-        match=rf"^http://.*{THEIRS}-.*\.pth cannot be had \(.*\): connect to it, or put the file into .*/checkpoints$",
+        match=rf"^http://.*{THEIRS}-.*\.pth cannot be had \(.*\): "
+        "connect to it, or put the file into .*/checkpoints$",
     ):
         models.pretrained(THEIRS, SHAPE)
     assert not any(folder.iterdir())
@@ -317,7 +325,8 @@ def test_no_connection_is_one_line(hub, monkeypatch):
     publish(monkeypatch, f"http://127.0.0.1:1/{hub[0].name}")
     with pytest.raises(
         Failed,
-        match=r"^http://127.0.0.1:1/.* cannot be had \(<urlopen error .*Connection refused>\): connect to it, or put .*",
+        match=r"^http://127.0.0.1:1/.* cannot be had \(<urlopen error .*Connection refused>\): "
+        "connect to it, or put .*",
     ):
         models.pretrained(THEIRS, SHAPE)
     hub[1].mkdir(parents=True, exist_ok=True)
@@ -337,10 +346,10 @@ def test_a_damaged_file_in_torch_hubs_folder_is_named(hub):
 
 def test_no_pickle_is_opened(hub, monkeypatch):
     """Not even one with the right checksum."""
-    served, folder, _ = hub
+    served, _, _ = hub
     torch.save(Residual(1), served)
     named = served.with_name(f"{THEIRS}-{hashlib.sha256(served.read_bytes()).hexdigest()[:8]}.pth")
     served.rename(named)
     publish(monkeypatch, named.as_uri())
-    with pytest.raises(Failed, match="cannot be had .Weights only load failed"):
+    with pytest.raises(Failed, match=r"cannot be had .Weights only load failed"):
         models.pretrained(THEIRS, SHAPE)

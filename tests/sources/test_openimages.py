@@ -1,84 +1,15 @@
 """Open Images on a made folder of the official layout: the loader, the tree of kinds, the bounded fetch."""
 
 import hashlib
-import json
-import os
 
 import numpy as np
 import pytest
 import torch
-from test_registry import amazon, jpeg, run, server  # noqa: F401
+from served import NAMES, amazon, image_id, lay, made_files, real_folder, run, table
 
 from reuselab.experiment import bases
-from reuselab.sources import download, openimages
+from reuselab.sources import download, openimages, readers
 from reuselab.sources import registry as data
-
-# A small tree. Otter has two places, of different depth; a Wheel is a part of a Car and no kind of it.
-NAMES = {
-    "/m/a": "Animal",
-    "/m/m": "Mammal",
-    "/m/d": "Dog",
-    "/m/c": "Cat",
-    "/m/b": "Bird",
-    "/m/v": "Vehicle",
-    "/m/car": "Car",
-    "/m/s": "Swimmer",
-    "/m/o": "Otter",
-    "/m/w": "Wheel",
-}
-
-
-def node(label, *children, **more):
-    return {"LabelName": label} | ({"Subcategory": list(children)} if children else {}) | more
-
-
-TREE = node(
-    "/m/root",
-    node(
-        "/m/a",
-        node("/m/m", node("/m/d"), node("/m/c"), node("/m/o")),
-        node("/m/b"),
-        node("/m/s", node("/m/o")),
-    ),
-    node("/m/v", node("/m/car", Part=[node("/m/w")])),
-    node("/m/s", node("/m/o")),
-    node("/m/w"),
-)
-
-
-def image_id(part, name, i):
-    return hashlib.md5(f"{part} {name} {i}".encode()).hexdigest()[:16]
-
-
-def made_files(train=4, validation=2):
-    """The official files of three classes, as path: bytes, and rows of labels by part. Dogs are darkest, birds lightest."""
-    files = {
-        openimages.CLASSES: "".join(f"{label},{name}\n" for label, name in NAMES.items()).encode(),
-        openimages.HIERARCHY: json.dumps(TREE).encode(),
-    }
-    for part, n in (("train", train), ("validation", validation)):
-        rows = []
-        for k, name in enumerate(("Dog", "Cat", "Bird")):
-            label = next(label for label, title in NAMES.items() if title == name)
-            for i in range(n):
-                files[f"{part}/{image_id(part, name, i)}.jpg"] = jpeg((120, 80 + i), 20 + 80 * k, i)
-                rows.append((image_id(part, name, i), "verification", label, 1))
-                rows.append((image_id(part, name, i), "verification", "/m/car", 0))  # verified to be absent
-        files[openimages.LABELS.format(part)] = table(rows)
-    return files
-
-
-def table(rows):
-    return "".join(
-        ",".join(map(str, row)) + "\n" for row in [("ImageID", "Source", "LabelName", "Confidence"), *rows]
-    ).encode()
-
-
-def lay(folder, files):
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
 
 
 @pytest.fixture
@@ -107,7 +38,7 @@ def test_a_folder_of_the_official_layout_is_read(made, caplog):
             base.images[base.labels == 0].float().mean() > base.images[base.labels == 1].float().mean() + 100
         )
         ids = openimages.chosen(made, part, ["/m/d"])["/m/d"]
-        assert torch.equal(base.images[-1], bases.square(made / part / f"{ids[-1]}.jpg", 16))
+        assert torch.equal(base.images[-1], readers.square(made / part / f"{ids[-1]}.jpg", 16))
     assert said(caplog) == []
 
 
@@ -118,8 +49,8 @@ def test_the_subset_at_hand_is_a_base(made, data_folder):
         assert base.classes == ("Dog", "Cat", "Bird") and base.images.shape == (
             3 * n,
             3,
-            bases.SIDE,
-            bases.SIDE,
+            readers.SIDE,
+            readers.SIDE,
         )
     assert bases.present("openimages") and len(bases.digest("openimages")) == 64
 
@@ -136,7 +67,7 @@ def test_open_images_that_cannot_be_a_base_are_refused_with_the_command_that_get
     spoil(data_folder / "openimages")
     with pytest.raises(
         FileNotFoundError,
-        match="^base openimages is not in .*: run reuselab data fetch openimages --classes 'Cat,Dog'$",
+        match=r"^base openimages is not in .*, or run reuselab data fetch openimages --classes 'Cat,Dog'$",
     ):
         bases.load("openimages", "train")
     assert not bases.present("openimages")
@@ -241,7 +172,8 @@ def test_only_verified_labels_count_and_an_image_of_two_of_the_classes_is_of_nei
     assert sorted(openimages.chosen(made, "train", ["/m/d"])["/m/d"]) == ["both", "twice"]
 
 
-# The tree of kinds, by hand. Depths: root 1; Animal, Vehicle, Swimmer 2; Mammal, Bird, Car 3; Dog, Cat 4; Otter 3 (by Swimmer).
+# The tree of kinds, by hand.
+# Depths: root 1; Animal, Vehicle, Swimmer 2; Mammal, Bird, Car 3; Dog, Cat 4; Otter 3 (by Swimmer).
 
 
 @pytest.mark.parametrize(
@@ -307,17 +239,10 @@ def test_bad_input_about_the_tree_is_refused_in_one_line(made):
             openimages.hierarchy(made)
 
 
-def real_folder():
-    if not os.environ.get("REUSELAB_DATA"):
-        pytest.skip("REUSELAB_DATA is not set: no real hierarchy")
-    folder = bases.folder() / "openimages"
-    if not (folder / openimages.HIERARCHY).exists():
-        pytest.skip(f"{folder} holds no hierarchy of Open Images")
-    return folder
-
-
 def test_the_real_hierarchy_gives_the_values_read_off_it_by_hand():
-    """Entity > Animal > Mammal > Carnivore > Dog, Cat; Entity > Animal > Bird; Entity > Vehicle > Land vehicle > Car, Truck."""
+    """Entity > Animal > Mammal > Carnivore > Dog, Cat; Entity > Animal > Bird; Entity > Vehicle > Land
+    vehicle > Car, Truck.
+    """
     tree = openimages.hierarchy(real_folder())
     assert len(tree.parents) == 602 and set(tree.parents) == set(tree.names)
     for one, other, value, path in (
@@ -335,7 +260,7 @@ def test_the_real_hierarchy_gives_the_values_read_off_it_by_hand():
 
 
 @pytest.fixture
-def store(server, monkeypatch):  # noqa: F811
+def store(server, monkeypatch):
     """The test's server as both stores of Open Images, with the made files."""
     for path, content in made_files().items():
         place = "v5/" if "annotations" in path else "" if path.endswith("jpg") else "2018_04/"
@@ -346,7 +271,7 @@ def store(server, monkeypatch):  # noqa: F811
     return server
 
 
-def images_of(server):  # noqa: F811
+def images_of(server):
     return sorted(path for path, _ in server.sent if path.endswith("jpg"))
 
 
@@ -404,7 +329,7 @@ def test_a_lost_connection_ends_in_one_line_and_the_same_call_goes_on(store, tmp
     openimages.fetch(tmp_path, ["Dog"], 1)
     fetched = set(images_of(store))
     store.cut = 500
-    with pytest.raises(download.Lost, match="^the connection was lost after 500B of"):
+    with pytest.raises(download.Lost, match=r"^the connection was lost after 500B of"):
         openimages.fetch(tmp_path, ["Dog"], 4)
     assert len(list(openimages.faults(tmp_path))) == 4, "what was begun is not whole"
     store.cut = None

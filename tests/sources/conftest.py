@@ -1,0 +1,3 @@
+"""What the tests of image sets share."""
+
+from served import server as server

@@ -17,7 +17,9 @@ from reuselab.book import build as book
 from reuselab.book import kept as kept_runs
 from reuselab.book import pages as page
 from reuselab.claims import baselines, coupling
-from reuselab.claims.baselines import ALICE, TERMS
+from reuselab.claims import zero_correlation as claim
+from reuselab.claims.baselines import ALICE
+from reuselab.claims.zero_correlation import TERMS
 from reuselab.experiment import bases, cell, models, pairs, train
 from reuselab.experiment.cell import Cell
 from reuselab.runs.study import study
@@ -211,7 +213,7 @@ def imagined(leads, seeds=5, noise=0.01):
 
 def test_the_terms_sum_to_the_whole_and_each_is_its_difference():
     one = imagined([0.3, -0.2])
-    terms = baselines.decompose(one)
+    terms = claim.decompose(one)
     np.testing.assert_allclose(terms[list(TERMS)].sum(axis=1), one[ALICE] - 0.1, atol=1e-12)
     np.testing.assert_allclose(terms.whole, one[ALICE] - 0.1, atol=1e-12)
     others = (one["random network 1"] + one["random network 2"]) / 2
@@ -228,7 +230,7 @@ def test_the_terms_sum_to_the_whole_and_each_is_its_difference():
 
 def test_a_lead_is_a_paired_interval_widened_for_the_number_of_cuts():
     one = imagined([0.1, 0.02, -0.1])
-    found = baselines.better(one, "random network")
+    found = claim.better(one, "random network")
     for k, row in found.iterrows():
         expected = stats.interval((one[ALICE] - one["random network"])[k], 1 - 0.05 / 3)
         assert (row["mean"], row.low, row.high) == pytest.approx(expected)
@@ -246,8 +248,8 @@ def test_a_lead_is_a_paired_interval_widened_for_the_number_of_cuts():
     ],
 )
 def test_the_verdict_says_what_was_made(leads, verdict):
-    assert baselines.verdict(imagined(leads)) == verdict
-    assert baselines.verdict(imagined(leads, seeds=2)) == "undecided"
+    assert claim.verdict(imagined(leads)) == verdict
+    assert claim.verdict(imagined(leads, seeds=2)) == "undecided"
 
 
 def test_the_verdict_is_does_not_hold_where_bobs_answers_are_shuffled():
@@ -261,10 +263,10 @@ def test_the_verdict_is_does_not_hold_where_bobs_answers_are_shuffled():
         return (rng.permutation(answers) == labels).mean()
 
     verdicts = [
-        baselines.verdict(one.assign(**{ALICE: [shuffled(accuracy) for accuracy in one[ALICE]]}))
+        claim.verdict(one.assign(**{ALICE: [shuffled(accuracy) for accuracy in one[ALICE]]}))
         for _ in range(20)
     ]
-    assert baselines.verdict(one) == "holds"
+    assert claim.verdict(one) == "holds"
     assert verdicts.count("does not hold") >= 17 and "holds" not in verdicts
 
 
@@ -276,7 +278,7 @@ def test_a_summary_holds_accuracies_leads_and_terms_paired_by_seed():
         .reset_index()
     )
     long = long.assign(chance=0.1, network="cnn", optimizer="AdamW", bob_pairs=60, alice_accuracy=0.9)
-    found = baselines.summarise(long).set_index(["quantity", "name", "retrain"])
+    found = claim.summarise(long).set_index(["quantity", "name", "retrain"])
     for k in (1, 2):
         for quantity, name, values in (
             ("accuracy", ALICE, one[ALICE]),
@@ -334,7 +336,7 @@ def test_the_pages_summary_and_verdict_come_from_its_rows(built):
     main = rows.query("optimizer == 'AdamW' and bob_pairs == 100 and network == 'cnn'")
     assert (
         glued("zero_correlation", "verdict")
-        == baselines.verdict(baselines.wide(main))
+        == claim.verdict(baselines.wide(main))
         == table("zero_correlation_claims").verdict[0]
     )
     assert set(table("zero_correlation_proof").verdict) == {"independent"}

@@ -1,4 +1,4 @@
-"""Does the generator couple labels and pixels as its closed forms say? No claim of the papers, but all rest on it."""
+"""Does the generator couple labels and pixels as its closed forms say? Every claim on pairs rests on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,8 +52,9 @@ def pixel_laws(
 ) -> pd.DataFrame:
     """Correlation of facing pixels beside its closed form: columns rho, phi, theory, measured, error.
 
-    A row for each setting, measured on `draws` pairs, and each pixel that varies often enough (`coupling.varying`).
-    For rho above 0 the closed form holds only where both halves come from one image set.
+    A row for each setting, measured on `draws` pairs, and each pixel that varies often enough
+    (`coupling.varying`). For rho above 0 the closed form holds only where both halves come from one image
+    set.
     """
     varies = coupling.varying(train)
     between = train[0].moments[2].flatten().numpy()[varies]
@@ -70,7 +71,7 @@ def pixel_laws(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the worst of several measurements is from its law, the bound that it must keep, and the verdict."""
+    """How far the worst of several measurements is from its law, the bound it must keep, and the verdict."""
 
     worst: float
     bound: float
@@ -84,7 +85,7 @@ def judge_labels(laws: pd.DataFrame) -> Agreement:
 
 
 def judge_pixels(laws: pd.DataFrame) -> Agreement:
-    """The largest distance of `pixel_laws` in standard errors against 1 % over all rows: holds if it is below."""
+    """The largest distance of `pixel_laws` in standard errors against 1 % over all rows: holds if below."""
     distance = float(((laws.measured - laws.theory) / laws.error).abs().max())
     bound = float(norm.isf(LEVEL / 2 / len(laws)))
     return Agreement(distance, bound, "holds" if distance < bound else "does not hold")

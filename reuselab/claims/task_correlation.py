@@ -44,8 +44,8 @@ def check(values: Mapping[str, Any]) -> None:
 def gains(table: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
     """What Alice's training gains every Bob who reuses blocks and trains others, paired by seed.
 
-    table: rows of a study, Bobs who retrain all blocks among them. rivals: from `baselines.compare`, the rows of Alice and
-    of the random network. Columns: rho, retrain, seed, network, over (one of `CONTROLS`), gain.
+    table: rows of a study, Bobs who retrain all blocks among them. rivals: from `baselines.compare`, the rows
+    of Alice and of the random network. Columns: rho, retrain, seed, network, over (one of `CONTROLS`), gain.
     """
     network = table["network"].iloc[0]
     scratch = table[table.retrain == len(models.blocks(network))].set_index(["rho", "seed"]).bob_accuracy
@@ -58,7 +58,8 @@ def gains(table: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
 def trends(table: pd.DataFrame, gained: pd.DataFrame) -> dict[tuple[str, int], stats.Trend]:
     """Page's test of a rise with rho, by what rises and by the number of retrained blocks.
 
-    What: "accuracy" (of `table`, a study's rows), and "gain over ..." for each of `CONTROLS` (of `gained`, from `gains`).
+    What: "accuracy" (of `table`, a study's rows), and "gain over ..." for each of `CONTROLS` (of `gained`,
+    from `gains`).
     """
     measured = {"accuracy": table.rename(columns={"bob_accuracy": "value"})}
     for over in CONTROLS:
@@ -86,5 +87,6 @@ def judge(
     """The scoreboard's row of A2: the verdict on Bob's accuracy, with its smallest rise over all k."""
     mean, low, high = min(test.rise for test in reusing(tests, "accuracy", blocks))
     effect = f"smallest rise over all k {mean:+.3f} [{low:+.3f}, {high:+.3f}]; "
-    effect += f"gain over scratch: {verdict(tests, 'gain over scratch', blocks)}"
+    gain = [test.verdict for test in reusing(tests, "gain over scratch", blocks)]
+    effect += f"gain over scratch: {stats.combine(gain)} ({stats.tally(gain)})"
     return registry.row("A2", verdict(tests, "accuracy", blocks), effect, preset, images)

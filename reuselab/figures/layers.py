@@ -63,7 +63,7 @@ def one_rho(curves: Curves, rho: float, blocks: int, scale: tuple[float, float] 
         )
     share = bootstrap(curves).loc[rho]
     bars.bar(places, share, color=[retrain_color(k) for k in curves.retrains], width=0.6)
-    for place, value in zip(places, share):
+    for place, value in enumerate(share):
         bars.text(place, value + 0.04, f"{value:.0%}", ha="center", fontsize=9, color=INK)
     axes.set(ylabel="test accuracy", ylim=scale)
     axes.set_title(f"rho = {rho:g}: best with {retrain_label(int(curves.best_of_means[at]), blocks)}")
@@ -84,8 +84,8 @@ def told(tests: Mapping[str, Converse]) -> Figure:
     for axes, (name, test) in zip(grid.flat, tests.items()):
         counts = test.told.to_numpy()
         axes.imshow(counts, cmap="cividis", vmin=0, vmax=counts.sum(axis=1).max())
-        for true, told_rho in np.argwhere(counts):
-            count = counts[true, told_rho]
+        for true, told_rho in np.argwhere(counts).tolist():
+            count = int(counts[true, told_rho])
             shade = "black" if count > counts.sum(axis=1).max() / 2 else "white"
             axes.text(told_rho, true, str(count), ha="center", va="center", fontsize=9, color=shade)
         axes.set_title(f"{name}: {test.right[0]:.0%} right", fontsize=10)

@@ -64,7 +64,7 @@ def better(accuracies: pd.DataFrame, than: str, level: float = 0.05) -> pd.DataF
     groups = [name for name in accuracies.index.names if name != "seed"]
     lead = (accuracies[ALICE] - accuracies[than]).groupby(groups)
     intervals = {key: stats.interval(values, 1 - level / lead.ngroups) for key, values in lead}
-    rows = pd.DataFrame(intervals, index=["mean", "low", "high"]).T.rename_axis(groups)
+    rows = pd.DataFrame(intervals, index=["mean", "low", "high"]).T.set_axis(lead.size().index)
     verdicts = np.select([rows.low > 0, rows.high < 0], ["holds", "does not hold"], "undecided")
     return rows.assign(verdict=verdicts)
 

@@ -251,6 +251,17 @@ def test_the_verdict_says_what_was_made(leads, verdict):
     assert claim.verdict(imagined(leads, seeds=2)) == "undecided"
 
 
+def test_the_scoreboard_tells_the_least_and_the_largest_lead_and_their_cuts():
+    row = claim.judge(
+        {"cnn": imagined([0.1, 0.3], noise=0.001), "mlp": imagined([0.2, -0.2])}, "smoke", "digits"
+    )
+    assert row["verdict"] == "holds" and row["effect"].startswith("cnn: lead over chance at least +0.5")
+    assert "over a random network from +0.10" in row["effect"] and row["effect"].endswith(
+        "; mlp: holds in part"
+    )
+    assert row["effect"].count("(k = 1)") == 2 and row["effect"].count("(k = 2)") == 1
+
+
 def test_the_verdict_is_does_not_hold_where_bobs_answers_are_shuffled():
     """Shuffled answers are right by luck, at chance. At most 1 in 20 such runs may seem to hold anywhere."""
     rng = np.random.default_rng(1)

@@ -73,8 +73,8 @@ def rank_check(table: pd.DataFrame, method: str, against: str) -> tuple[float, f
 
     Measured coverage, 4,000 made studies each of 3, 4 and 5 seeds with 9 or 18 (rho, k) and mean correlations
     of .22 to .86: .944 to .958. (The same interval without Fisher's scale: .920 to .948.) At means of .95 to
-    .995 it is .897 to .954. Where nearly every seed has the perfect order, the interval shrinks to a point and
-    covers nothing (.05 to .07, at 9 (rho, k) and a mean above .999): the sign that is asked of it stays right.
+    .995 it is .897 to .954. Where nearly every seed has the perfect order, the interval shrinks to a point
+    and covers little (.05 to .07, at 9 (rho, k) and a mean above .999); its sign stays right.
     """
     shares, checks = (
         table.pivot(index="seed", columns=["rho", "retrain"], values=column)

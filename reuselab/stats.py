@@ -38,9 +38,10 @@ def summary(table: pd.DataFrame, by: str | Sequence[str], value: str) -> pd.Data
 class Trend:
     """How monotone several curves over the same levels are.
 
-    p: Page's trend test (1963) of equal levels against a rise. r2: share of each curve's variance that its best rising
-    (isotonic) fit explains, mean over curves. rise: last level minus first, and fall: the worst step from one level to
-    the next, each (mean, low, high) over curves; the interval of `fall` is widened for the number of steps (Bonferroni).
+    p: Page's trend test (1963) of equal levels against a rise. r2: share of each curve's variance that its
+    best rising (isotonic) fit explains, mean over curves. rise: last level minus first, and fall: the worst
+    step from one level to the next, each (mean, low, high) over curves; the interval of `fall` is widened for
+    the number of steps (Bonferroni).
     """
 
     p: float
@@ -52,8 +53,8 @@ class Trend:
     def verdict(self) -> str:
         """The rule, fixed beforehand.
 
-        holds: p < 0.01 and no step falls; holds in part: p < 0.01 but a step falls (its interval lies below zero);
-        does not hold: p >= 0.01; undecided: fewer than three curves.
+        holds: p < 0.01 and no step falls; holds in part: p < 0.01 but a step falls (its interval is below
+        zero); does not hold: p >= 0.01; undecided: fewer than three curves.
         """
         if np.isnan(self.p):
             return "undecided"
@@ -86,17 +87,29 @@ def _isotonic_r2(curve: np.ndarray) -> float:
 
 
 def combine(verdicts: Sequence[str]) -> str:
-    """One verdict over several: theirs where they agree, "undecided" where one is, else "holds in part"."""
-    if "undecided" in verdicts:
-        return "undecided"
-    return verdicts[0] if len(set(verdicts)) == 1 else "holds in part"
+    """One verdict on a claim that has several parts.
+
+    holds: every part holds. does not hold: a part does not hold, and none holds even in part. undecided:
+    nothing speaks against the claim, but a part is undecided. holds in part: the rest, where something holds,
+    whole or in part, and something does not; `tally` says how much.
+    """
+    parts = set(verdicts)
+    if parts <= {"holds", "undecided"}:
+        return "undecided" if "undecided" in parts else "holds"
+    return "holds in part" if parts & {"holds", "holds in part"} else "does not hold"
+
+
+def tally(verdicts: Sequence[str]) -> str:
+    """How many parts of a claim hold, in words: "1 of 4 hold". A part that holds in part does not count."""
+    return f"{list(verdicts).count('holds')} of {len(verdicts)} hold"
 
 
 def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tuple[float, float]:
-    """The largest distance of a mean from what theory expects, in standard errors, and its Bonferroni bound at `level`.
+    """The largest distance of a mean from its expectation in standard errors, and its Bonferroni bound.
 
-    sample: [n, ...], n independent draws of every setting. expected: broadcasts against [...]. A setting without
-    spread counts 0 where it meets its expectation to 1e-9, else infinity. The bound is Student's t with n - 1 degrees.
+    sample: [n, ...], n independent draws of every setting. expected: broadcasts against [...]. A setting
+    without spread counts 0 where it meets its expectation to 1e-9, else infinity. The bound is Student's t
+    with n - 1 degrees.
     """
     sample = np.asarray(sample, dtype=float)
     n, distance = len(sample), np.abs(sample.mean(0) - expected)
@@ -107,55 +120,64 @@ def residual(sample: ArrayLike, expected: ArrayLike, level: float = 0.01) -> tup
 
 
 def mantel(
-    one: ArrayLike,
-    other: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
     draws: int = 9999,
     seed: int = 0,
     alternative: str = "two-sided",
-    orders: Iterable[Sequence[int]] | None = None,
+    orders: Iterable[ArrayLike] | None = None,
     mask: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """Mantel's test (1967) that two K x K matrices about the same K things, K at least 3, have to do with each other: (correlation, p).
+    """Mantel's test (1967) that two K x K matrices about the same K things are related: (correlation, p).
 
-    The correlation is Spearman's, over the entries off the diagonal; the matrices need not be symmetric. p: how often it is as far from 0
-    (or with `alternative` "greater" as high, with "less" as low) when rows and columns of `other` are permuted together. All K!
-    permutations are counted where they are no more than `draws`; else the identity and `draws` random ones. Where the things cannot be
-    exchanged one by one, `orders` [D, K] are the permutations to count: a whole group of them, or the identity and random draws of one.
-    mask: bool [K, K], which entries off the diagonal to look at; no permutation may change it. Raises ValueError for matrices that
-    are not square, not of one size, not finite where looked at, or constant there, and for orders or a mask that are not as said.
+    The correlation is Spearman's, over the entries off the diagonal; the matrices need not be symmetric, K is
+    at least 3. p: how often it is as far from 0 (or with `alternative` "greater" as high, with "less" as low)
+    when rows and columns of `second` are permuted together. All K! permutations are counted where they are no
+    more than `draws`; else the identity and `draws` random ones. Where the things cannot be exchanged one by
+    one, `orders` [D, K] are the permutations to count: a whole group of them, or the identity and random
+    draws of one. mask: bool [K, K], which entries off the diagonal to look at; no permutation may change it.
+    Raises ValueError for matrices that are not square, not of one size, not finite where looked at, or
+    constant there, and for orders or a mask that are not as said.
     """
     known("alternative", alternative, ("two-sided", "greater", "less"))
-    one, other = (np.asarray(matrix, dtype=float) for matrix in (one, other))
-    for matrix in (one, other):
+    matrices = [np.asarray(matrix, dtype=float) for matrix in (first, second)]
+    for matrix in matrices:
         if matrix.ndim != 2 or len(matrix) < 3 or matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(
-                f"Mantel's test needs square matrices of at least 3 x 3, not {' x '.join(map(str, matrix.shape))}"
-            )
-    n, identity = len(one), np.arange(len(one))
-    if len(other) != n:
-        raise ValueError(f"Mantel's test compares matrices of one size, not {n} and {len(other)}")
+            shape = " x ".join(map(str, matrix.shape))
+            raise ValueError(f"Mantel's test needs square matrices of at least 3 x 3, not {shape}")
+    n = len(matrices[0])
+    if len(matrices[1]) != n:
+        raise ValueError(f"Mantel's test compares matrices of one size, not {n} and {len(matrices[1])}")
     mask = ~np.eye(n, dtype=bool) & (True if mask is None else np.asarray(mask, dtype=bool))
-    first, second = (_standard_ranks(matrix, mask) for matrix in (one, other))
-    orders, found, has_identity = iter(_orders(n, draws, seed) if orders is None else orders), [], False
+    fixed, permuted = (_standard_ranks(matrix, mask) for matrix in matrices)
+    correlations = np.concatenate(
+        [
+            np.einsum("ij,dij->d", fixed, permuted[order[:, :, None], order[:, None, :]])
+            for order in _checked(_orders(n, draws, seed) if orders is None else orders, mask)
+        ]
+    )
+    correlation = (fixed * permuted).sum()
+    far = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+    return float(correlation), float((far(correlations) >= far(correlation) - 1e-12).mean())
+
+
+def _checked(orders: Iterable[ArrayLike], mask: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """`orders` in blocks [D, K] that fit in memory; ValueError unless they are permutations of `mask`."""
+    n, identity, has_identity = len(mask), np.arange(len(mask)), False
+    orders = iter(orders)
     while block := list(islice(orders, max(1, 10**6 // n**2))):
         order = np.array(block)
         if order.shape[1:] != (n,) or (np.sort(order, axis=1) != identity).any():
             raise ValueError(f"Mantel's test needs orders that are permutations of {n} things")
-        has_identity |= (order == identity).all(1).any()
-        index = order[:, :, None], order[:, None, :]
-        if (mask[index] != mask).any():
+        if (mask[order[:, :, None], order[:, None, :]] != mask).any():
             raise ValueError("Mantel's test needs a mask that no permutation changes")
-        found.append(np.einsum("ij,dij->d", first, second[index]))
+        has_identity |= bool((order == identity).all(1).any())
+        yield order
     if not has_identity:
         raise ValueError("Mantel's test needs the identity among the orders")
-    seen, far = (
-        (first * second).sum(),
-        {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative],
-    )
-    return float(seen), float((far(np.concatenate(found)) >= far(seen) - 1e-12).mean())
 
 
-def _orders(n: int, draws: int, seed: int) -> Iterator[Sequence[int]]:
+def _orders(n: int, draws: int, seed: int) -> Iterator[ArrayLike]:
     """All n! permutations where they are no more than `draws`, else the identity and `draws` random ones."""
     if n < 20 and factorial(n) <= draws:
         return permutations(range(n))

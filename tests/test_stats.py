@@ -1,4 +1,4 @@
-"""Intervals, and the test of a trend: it must say holds where a rise was made, and does not hold where it was shuffled (claim A2)."""
+"""Intervals, the test of a trend (holds where a rise was made, not where it was shuffled), Mantel's test."""
 
 from itertools import permutations
 
@@ -28,9 +28,9 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
 
 
 def test_a_rise_holds_and_its_size_and_fit_are_told():
-    found = stats.trend(rising())
-    assert found.verdict == "holds" and found.p < 1e-6 and found.r2 > 0.99
-    assert found.rise[1] < 0.7 < found.rise[2]
+    trend = stats.trend(rising())
+    assert trend.verdict == "holds" and trend.p < 1e-6 and trend.r2 > 0.99
+    assert trend.rise[1] < 0.7 < trend.rise[2]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -48,8 +48,8 @@ def test_a_fall_does_not_hold_a_dip_holds_in_part_and_two_curves_decide_nothing(
     assert stats.trend(1 - rising()).verdict == "does not hold"
     dipped = rising(noise=0.005)
     dipped[:, 3] -= 0.3
-    found = stats.trend(dipped)
-    assert found.verdict == "holds in part" and found.fall[2] < 0
+    trend = stats.trend(dipped)
+    assert trend.verdict == "holds in part" and trend.fall[2] < 0
     assert stats.trend(rising(seeds=2)).verdict == stats.trend(rising(levels=2)).verdict == "undecided"
 
 
@@ -61,10 +61,20 @@ def test_a_fall_does_not_hold_a_dip_holds_in_part_and_two_curves_decide_nothing(
         (["holds", "does not hold"], "holds in part"),
         (["holds", "undecided"], "undecided"),
         (["holds in part", "holds"], "holds in part"),
+        (["holds"] + ["does not hold"] * 3, "holds in part"),
+        (["does not hold", "undecided"], "does not hold"),
+        (["holds in part", "undecided"], "holds in part"),
+        (["holds", "does not hold", "undecided"], "holds in part"),
+        (["undecided"] * 2, "undecided"),
     ],
 )
 def test_verdicts_combine(verdicts, whole):
-    assert stats.combine(verdicts) == whole
+    assert stats.combine(verdicts) == stats.combine(verdicts[::-1]) == whole
+
+
+def test_a_tally_tells_one_of_four_from_three_of_four():
+    assert stats.tally(["holds"] + ["does not hold"] * 3) == "1 of 4 hold"
+    assert stats.tally(["holds"] * 3 + ["holds in part"]) == "3 of 4 hold"
 
 
 def test_residuals_of_noise_stay_below_the_bound_and_a_bias_does_not():
@@ -80,17 +90,17 @@ def test_residuals_of_noise_stay_below_the_bound_and_a_bias_does_not():
 
 def matrices(n=5, seed=0):
     rng = np.random.default_rng(seed)
-    one = rng.normal(size=(n, n))
-    return one, one + rng.normal(size=(n, n))
+    first = rng.normal(size=(n, n))
+    return first, first + rng.normal(size=(n, n))
 
 
-def brute_mantel(one, other):
-    """Spearman's correlation off the diagonal under every permutation of rows and columns together; the first is the identity."""
-    off = ~np.eye(len(one), dtype=bool)
+def brute_mantel(first, second):
+    """Spearman's correlation off the diagonal under every permutation of both, the identity first."""
+    off = ~np.eye(len(first), dtype=bool)
     return np.array(
         [
-            laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic
-            for order in map(list, permutations(range(len(one))))
+            laws.spearmanr(first[off], second[np.ix_(order, order)][off]).statistic
+            for order in map(list, permutations(range(len(first))))
         ]
     )
 
@@ -100,13 +110,13 @@ def brute_mantel(one, other):
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_mantels_test_is_that_of_all_permutations(seed, alternative, far):
-    one, other = matrices(seed=seed)
-    np.fill_diagonal(other, np.nan)
-    all_of_them = brute_mantel(one, other)
+    first, second = matrices(seed=seed)
+    np.fill_diagonal(second, np.nan)
+    all_of_them = brute_mantel(first, second)
     expected = (far(all_of_them) >= far(all_of_them[0]) - 1e-12).mean()
-    assert stats.mantel(one, other, alternative=alternative) == pytest.approx((all_of_them[0], expected))
+    assert stats.mantel(first, second, alternative=alternative) == pytest.approx((all_of_them[0], expected))
     r, p = stats.mantel(
-        one, other, draws=119, seed=seed, alternative=alternative
+        first, second, draws=119, seed=seed, alternative=alternative
     )  # one too few to count all 120
     assert (
         r == pytest.approx(all_of_them[0])
@@ -116,25 +126,27 @@ def test_mantels_test_is_that_of_all_permutations(seed, alternative, far):
 
 
 def test_mantels_test_of_ties_and_symmetric_matrices():
-    one, other = (np.round(m + m.T) for m in matrices(6, seed=4))
-    all_of_them = brute_mantel(one, other)
-    assert stats.mantel(one, other) == pytest.approx(
+    first, second = (np.round(m + m.T) for m in matrices(6, seed=4))
+    all_of_them = brute_mantel(first, second)
+    assert stats.mantel(first, second) == pytest.approx(
         (all_of_them[0], (abs(all_of_them) >= abs(all_of_them[0]) - 1e-12).mean())
     )
 
 
 def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
-    one, other = matrices(12, seed=1)
-    r, p = stats.mantel(one, other, draws=999)
+    first, second = matrices(12, seed=1)
+    r, p = stats.mantel(first, second, draws=999)
     assert r > 0.5 and p == 0.001
-    assert stats.mantel(one, other, draws=999) == (r, p) and stats.mantel(one, one**3)[0] == pytest.approx(1)
+    assert stats.mantel(first, second, draws=999) == (r, p) and stats.mantel(first, first**3)[
+        0
+    ] == pytest.approx(1)
     rng = np.random.default_rng(2)
-    found = [stats.mantel(*rng.normal(size=(2, 8, 8)), draws=99, seed=s)[1] <= 0.1 for s in range(200)]
-    assert abs(np.mean(found) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 200)
+    passed = [stats.mantel(*rng.normal(size=(2, 8, 8)), draws=99, seed=s)[1] <= 0.1 for s in range(200)]
+    assert abs(np.mean(passed) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 200)
 
 
 @pytest.mark.parametrize(
-    "one, other, message",
+    "first, second, message",
     [
         (np.eye(4)[:3], np.ones((3, 3)), "needs square matrices of at least 3 x 3, not 3 x 4"),
         (np.ones((2, 2)), np.ones((2, 2)), "not 2 x 2"),
@@ -143,41 +155,43 @@ def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
         (np.full((4, 4), np.nan), matrices(4)[0], "needs finite entries"),
     ],
 )
-def test_mantels_test_refuses_what_it_cannot_compare(one, other, message):
+def test_mantels_test_refuses_what_it_cannot_compare(first, second, message):
     with pytest.raises(ValueError, match=message):
-        stats.mantel(one, other)
+        stats.mantel(first, second)
 
 
 def test_mantels_test_over_given_orders_is_that_of_a_group():
     """Rotations of six things: a group of six permutations, brute force over them."""
-    one, other = matrices(6, seed=5)
+    first, second = matrices(6, seed=5)
     orders = [[(i + shift) % 6 for i in range(6)] for shift in range(6)]
     off = ~np.eye(6, dtype=bool)
-    found = np.array(
-        [laws.spearmanr(one[off], other[np.ix_(order, order)][off]).statistic for order in orders]
+    correlations = np.array(
+        [laws.spearmanr(first[off], second[np.ix_(order, order)][off]).statistic for order in orders]
     )
-    assert stats.mantel(one, other, orders=orders) == pytest.approx(
-        (found[0], (abs(found) >= abs(found[0]) - 1e-12).mean())
+    assert stats.mantel(first, second, orders=orders) == pytest.approx(
+        (correlations[0], (abs(correlations) >= abs(correlations[0]) - 1e-12).mean())
     )
-    assert stats.mantel(one, other, orders=iter(orders[::-1])) == pytest.approx(
-        stats.mantel(one, other, orders=orders)
+    assert stats.mantel(first, second, orders=iter(orders[::-1])) == pytest.approx(
+        stats.mantel(first, second, orders=orders)
     )
 
 
 def test_mantels_test_looks_only_where_the_mask_says():
-    one, other = matrices(6, seed=6)
+    first, second = matrices(6, seed=6)
     orders = [[(i + shift) % 6 for i in range(6)] for shift in range(6)]
     steps = (np.arange(6)[:, None] - np.arange(6)) % 6
     mask = np.isin(steps, [0, 1, 2])  # the diagonal is left out all the same
-    spoiled = np.where(np.isin(steps, [1, 2]), other, np.nan)
-    found = np.array(
+    spoiled = np.where(np.isin(steps, [1, 2]), second, np.nan)
+    correlations = np.array(
         [
-            laws.spearmanr(one[seen := np.isin(steps, [1, 2])], other[np.ix_(order, order)][seen]).statistic
+            laws.spearmanr(
+                first[seen := np.isin(steps, [1, 2])], second[np.ix_(order, order)][seen]
+            ).statistic
             for order in orders
         ]
     )
-    assert stats.mantel(one, spoiled, orders=orders, mask=mask) == pytest.approx(
-        (found[0], (abs(found) >= abs(found[0]) - 1e-12).mean())
+    assert stats.mantel(first, spoiled, orders=orders, mask=mask) == pytest.approx(
+        (correlations[0], (abs(correlations) >= abs(correlations[0]) - 1e-12).mean())
     )
 
 

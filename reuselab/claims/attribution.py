@@ -1,17 +1,19 @@
-"""On whom Bob relies, from a study's rows with `attribute`: trends, checks of the measure, the verdict (Mohamud & Brink 2026, A5)."""
+"""On whose half does Bob rely, and can attribution tell (A5: ours, after Mohamud & Brink 2026)?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, spearmanr
+from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from reuselab import stats
 from reuselab.check import integer
+from reuselab.claims import registry
 from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment import attribution, models
 from reuselab.experiment import cell as cells
@@ -22,8 +24,6 @@ from reuselab.runs.store import Store
 from reuselab.runs.study import alice_name, with_weights
 
 CHECKS = ("share_changed", "share_lost")
-RESAMPLES = 2000
-
 
 RULES = rules(
     "base",
@@ -50,46 +50,56 @@ def check(values: Mapping[str, Any]) -> None:
 def trends(table: pd.DataFrame, method: str) -> dict[str, stats.Trend]:
     """What the claim predicts of one method's shares, each as a rise that `stats.trend` tests.
 
-    "Bob's half, with k": at the lowest rho. "Alice's half, with rho at k = ...": of every Bob who reuses blocks and trains
-    others. table: rows of a study with `attribute`.
+    "Bob's half, with k": at the lowest rho. "Alice's half, with rho at k = ...": of every Bob who reuses
+    blocks and trains others. table: rows of a study with `attribute`.
     """
     everything = len(models.blocks(table["network"].iloc[0]))
     share = f"share_{method}"
     least = table[table.rho == table.rho.min()]
-    found = {"Bob's half, with k": stats.trend(least.pivot(index="seed", columns="retrain", values=share))}
+    curves = {"Bob's half, with k": least.pivot(index="seed", columns="retrain", values=share)}
     for k, rows in table[table.retrain.between(1, everything - 1)].groupby("retrain"):
-        found[f"Alice's half, with rho at k = {k}"] = stats.trend(
-            1 - rows.pivot(index="seed", columns="rho", values=share)
-        )
-    return found
+        on_hers = 1 - rows.pivot(index="seed", columns="rho", values=share)
+        curves[f"Alice's half, with rho at k = {k}"] = on_hers
+    return {half: stats.trend(curve) for half, curve in curves.items()}
 
 
 def rank_check(table: pd.DataFrame, method: str, against: str) -> tuple[float, float, float]:
-    """Rank correlation over (rho, k) of a method's share and the share `against`, both means over seeds, with the 95 % interval
-    of a bootstrap over seeds: (value, low, high).
+    """Whether a method's share ranks Bobs as the share `against` does: correlation and 95 % interval.
 
-    against: a column of `CHECKS`; where it is missing for a seed, that (rho, k) does not count. NaN with fewer than three
-    seeds or four (rho, k).
+    Spearman's correlation over (rho, k) within each seed; its mean and t-interval over seeds are taken on
+    Fisher's scale and brought back, so that they stay between -1 and 1. A perfect order counts as half a swap
+    of neighbours short of it, since its place on that scale is infinite. against: a column of `CHECKS`; where
+    it is missing for a seed, that (rho, k) does not count. NaN with fewer than three seeds or four (rho, k).
+
+    Measured coverage, 4,000 made studies each of 3, 4 and 5 seeds with 9 or 18 (rho, k) and mean correlations
+    of .22 to .86: .944 to .958. (The same interval without Fisher's scale: .920 to .948.) At means of .95 to
+    .995 it is .897 to .954. Where nearly every seed has the perfect order, the interval shrinks to a point
+    and covers little (.05 to .07, at 9 (rho, k) and a mean above .999); its sign stays right.
     """
-    wide = [
+    shares, checks = (
         table.pivot(index="seed", columns=["rho", "retrain"], values=column)
         for column in (f"share_{method}", against)
-    ]
-    whole = wide[0].notna().all() & wide[1].notna().all()
-    one, other = (values.loc[:, whole].to_numpy() for values in wide)
-    seeds, count = one.shape
+    )
+    whole = shares.notna().all() & checks.notna().all()
+    shares, checks = shares.loc[:, whole], checks.loc[:, whole]
+    seeds, count = shares.shape
     if seeds < 3 or count < 4:
-        return (np.nan,) * 3
-    some = np.vstack([np.arange(seeds), np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))])
-    ranks = [rankdata(values[some].mean(1), axis=1) - (count + 1) / 2 for values in (one, other)]
-    found = (ranks[0] * ranks[1]).sum(1) / np.sqrt((ranks[0] ** 2).sum(1) * (ranks[1] ** 2).sum(1))
-    return float(found[0]), *map(float, np.quantile(found[1:], (0.025, 0.975)))
+        return np.nan, np.nan, np.nan
+    correlations = [spearmanr(shares.loc[seed], checks.loc[seed]).statistic for seed in shares.index]
+    return over_seeds(correlations, count)
 
 
-def _rank(rows: pd.DataFrame, one: str, other: str) -> float:
+def over_seeds(correlations: ArrayLike, count: int) -> tuple[float, float, float]:
+    """Mean and 95 % t-interval of rank correlations, each over `count` things, taken on Fisher's scale."""
+    largest = 1 - 6 / (count**3 - count)  # half a swap of neighbours short of 1
+    mean, low, high = np.tanh(stats.interval(np.arctanh(np.clip(correlations, -largest, largest))))
+    return float(mean), float(low), float(high)
+
+
+def _rank(rows: pd.DataFrame, first: str, second: str) -> float:
     """Rank correlation of two columns; NaN with fewer than four rows that have both."""
-    rows = rows.dropna(subset=[one, other])
-    return float(spearmanr(rows[one], rows[other]).statistic) if len(rows) > 3 else np.nan
+    rows = rows.dropna(subset=[first, second])
+    return float(spearmanr(rows[first], rows[second]).statistic) if len(rows) > 3 else np.nan
 
 
 def means_something(table: pd.DataFrame, method: str) -> bool:
@@ -98,9 +108,9 @@ def means_something(table: pd.DataFrame, method: str) -> bool:
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, str]:
-    """The rule, fixed beforehand: for each method "no evidence" unless it `means_something`, else its trends combined."""
+    """For each method "no evidence" unless it `means_something`, else its trends combined."""
     return {
-        method: stats.combine([t.verdict for t in trends(table, method).values()])
+        method: stats.combine([trend.verdict for trend in trends(table, method).values()])
         if means_something(table, method)
         else "no evidence"
         for method in METHODS
@@ -109,72 +119,89 @@ def verdicts(table: pd.DataFrame) -> dict[str, str]:
 
 def verdict(table: pd.DataFrame) -> str:
     """The methods that may speak, combined; "undecided" where none may."""
-    spoken = [found for found in verdicts(table).values() if found != "no evidence"]
+    spoken = [said for said in verdicts(table).values() if said != "no evidence"]
     return stats.combine(spoken) if spoken else "undecided"
 
 
 def effect(table: pd.DataFrame) -> str:
-    """For the scoreboard: the rise with k and the least rise with rho, of the method that ranks Bobs best, with 95 % intervals."""
+    """In words: the rise with k and the least rise with rho, of the method that ranks Bobs best."""
     best = max(METHODS, key=lambda method: rank_check(table, method, CHECKS[0])[0])
     with_k, *with_rho = trends(table, best).values()
-    least = min((t.rise for t in with_rho), default=(np.nan,) * 3)
-    return f"{best.replace('_', ' ')}: share on Bob's half with k {{:+.2f}} [{{:+.2f}}, {{:+.2f}}], ".format(
-        *with_k.rise
-    ) + "on Alice's with rho at least {:+.2f} [{:+.2f}, {:+.2f}]".format(*least)
+    least = min((trend.rise for trend in with_rho), default=(np.nan,) * 3)
+    rise = "{:+.2f} [{:+.2f}, {:+.2f}]"
+    return (
+        f"{best.replace('_', ' ')}: share on Bob's half with k {rise.format(*with_k.rise)}, "
+        f"on Alice's with rho at least {rise.format(*least)}"
+    )
+
+
+def judge(table: pd.DataFrame, preset: str, images: str) -> dict[str, Any]:
+    """The scoreboard's row of A5."""
+    return registry.row("A5", verdict(table), effect(table), preset, images)
 
 
 def disagreements(table: pd.DataFrame) -> pd.DataFrame:
-    """For each two methods: rank correlation of their shares over all Bobs, patchwise agreement of their maps (mean and 95 %
-    interval over seeds) and where that is least, and the widest gap between their shares, with its (rho, k)."""
-    rows = []
-    for one, other in combinations(METHODS, 2):
-        column = f"agreement_{one}_{other}"
-        by = table.groupby(["rho", "retrain"])
-        gap = by[f"share_{one}"].mean() - by[f"share_{other}"].mean()
-        wide, least = gap.abs().idxmax(), by[column].mean().idxmin()
-        rows.append(
-            {
-                "one": one,
-                "other": other,
-                "rank": _rank(table, f"share_{one}", f"share_{other}"),
-                **dict(
-                    zip(("agreement", "low", "high"), stats.interval(table.groupby("seed")[column].mean()))
-                ),
-                "least": by[column].mean()[least],
-                "least_rho": least[0],
-                "least_k": least[1],
-                "gap": gap[wide],
-                "gap_rho": wide[0],
-                "gap_k": wide[1],
-            }
-        )
-    return pd.DataFrame(rows)
+    """Where each two methods part, a row for each pair of them.
+
+    Columns: first, second; rank, the rank correlation of their shares over all Bobs; agreement, low, high,
+    that of their maps patch by patch, with its 95 % interval over seeds; least, least_rho, least_k, where
+    that is least; gap, gap_rho, gap_k, the widest gap between their shares.
+    """
+    return pd.DataFrame([_disagreement(table, *pair) for pair in combinations(METHODS, 2)])
+
+
+def _disagreement(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
+    column, by_bob = f"agreement_{first}_{second}", table.groupby(["rho", "retrain"])
+    gaps = by_bob[f"share_{first}"].mean() - by_bob[f"share_{second}"].mean()
+    widest, least = gaps.abs().idxmax(), by_bob[column].mean().idxmin()
+    agreement, low, high = stats.interval(table.groupby("seed")[column].mean())
+    return {
+        "first": first,
+        "second": second,
+        "rank": _rank(table, f"share_{first}", f"share_{second}"),
+        "agreement": agreement,
+        "low": low,
+        "high": high,
+        "least": by_bob[column].mean()[least],
+        "least_rho": least[0],
+        "least_k": least[1],
+        "gap": gaps[widest],
+        "gap_rho": widest[0],
+        "gap_k": widest[1],
+    }
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Some pairs, the class that one Bob names for each, int64 [n], and his attributions by method, float32 [n, C, H, W]."""
+    """Pairs as one Bob sees them.
+
+    answers: the class that he names for each, int64 [n]; maps: his attributions by method, float32 [n, C, H,
+    W].
+    """
 
     pairs: Pairs
     answers: Tensor
     maps: dict[str, Tensor]
 
 
-def explain(some: list[Cell], pairs: Pairs) -> list[Explained]:
+def explain(bob_cells: list[Cell], pairs: Pairs) -> list[Explained]:
     """Every cell's Bob on the same `pairs`; those next to each other with the same Alice share her."""
-    found, alice, known = [], None, None
+    explained = []
     with cells.repeatable():
-        for cell in some:
-            if cell.alice_cell() != known:
-                alice, known = kept_alice(cell), cell.alice_cell()
-            bob = cells.train_bob(cell, alice)
-            found.append(Explained(pairs, attribution.answers(bob, pairs), attribution.maps(bob, pairs)[0]))
-    return found
+        for _, same_alice in groupby(bob_cells, Cell.alice_cell):
+            of_hers = list(same_alice)
+            alice_net = kept_alice(of_hers[0])
+            for cell in of_hers:
+                bob_net = cells.train_bob(cell, alice_net)
+                answers, (maps, _) = attribution.answers(bob_net, pairs), attribution.maps(bob_net, pairs)
+                explained.append(Explained(pairs, answers, maps))
+    return explained
 
 
 def conflicts(cell: Cell, n: int) -> Pairs:
-    """`n` pairs of unseen images with unlike labels, whatever the cell's rho: there it shows whose half Bob reads."""
+    """`n` pairs of unseen images with unlike labels, whatever the rho: they show whose half he reads."""
     drawn = cells.draw(replace(cell, rho=0.0), "test", 4 * n + 20, cell.seed)
+    assert isinstance(drawn, Pairs)
     return replace(drawn, index=drawn.index[drawn.alice_labels != drawn.bob_labels][:n])
 
 

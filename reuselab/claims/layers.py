@@ -1,21 +1,22 @@
-"""How many blocks should Bob retrain, and does that number tell how his task is correlated with Alice's (Mohamud & Brink 2026, A4)?"""
+"""How many blocks should Bob retrain? Does that number tell the correlation (Mohamud & Brink 2026, A4)?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import permutation_test, rankdata, spearmanr
 
 from reuselab import stats
+from reuselab.claims import registry
 from reuselab.claims.parameters import check_cells, rules
+from reuselab.experiment import models
 
 LEVEL = 0.01
 FEWEST_SEEDS = 3
 DRAWS = 2000  # of a bootstrap, and permutations of a test
-
 
 RULES = rules(
     "base",
@@ -37,11 +38,12 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+    contrasted(values["retrains"], len(models.blocks(values["network"])))
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Bob's accuracy [rho, seed, retrain] over the sorted levels of each; every seed has every rho and every retrain."""
+    """Bob's accuracy [rho, seed, retrain] over the sorted levels of each; no seed lacks a level."""
 
     rhos: tuple[float, ...]
     retrains: tuple[int, ...]
@@ -49,7 +51,10 @@ class Curves:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Curves":
-        """From a study's rows: one setting of all but rho, retrain and seed. ValueError where a row is missing or double."""
+        """From a study's rows, one setting of all but rho, retrain and seed.
+
+        Raises ValueError where a row is missing or double.
+        """
         rows = table.set_index(["rho", "seed", "retrain"]).bob_accuracy
         levels = [sorted(set(rows.index.get_level_values(name))) for name in rows.index.names]
         full = pd.MultiIndex.from_product(levels)
@@ -73,9 +78,10 @@ class Curves:
 
 
 def bootstrap(curves: Curves, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
-    """How often each number of blocks is best when the seeds are drawn anew, with replacement: rows rho, columns retrain.
+    """How often each number of blocks is best when the seeds are drawn anew, with replacement.
 
-    The k* of each draw is that of the drawn seeds' mean accuracy; each row sums to 1.
+    Rows rho, columns retrain. The k* of each draw is that of the drawn seeds' mean accuracy; each row sums to
+    1.
     """
     n = curves.accuracy.shape[1]
     drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
@@ -86,29 +92,41 @@ def bootstrap(curves: Curves, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame
     )
 
 
-def lower_over_upper(curves: Curves, blocks: int) -> tuple[float, float, float]:
-    """What keeping only Alice's lower blocks gains over keeping upper ones too, at the lowest rho: mean and 95 % t-interval.
+def contrasted(retrains: Sequence[int], blocks: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of `retrains` keep only Alice's lower blocks, and which keep upper ones too.
 
-    Mean accuracy of the Bobs who retrain half of the `blocks` or more, but not all, minus that of those who retrain fewer,
-    but at least the head; paired by seed. No k is picked by its result. ValueError where one of the two groups is empty.
+    Lower: half of the `blocks` or more are retrained, but not all. Upper: fewer, but at least the head.
+    ValueError where one of the two groups is empty.
     """
-    k = np.array(curves.retrains)
+    k = np.array(retrains)
     lower, upper = (2 * k >= blocks) & (k < blocks), (2 * k < blocks) & (k > 0)
     if not lower.any() or not upper.any():
         raise ValueError(
-            f"retrains must hold numbers from 1 to {(blocks - 1) // 2} and from {(blocks + 1) // 2} to {blocks - 1}, "
-            f"not only {list(curves.retrains)}"
+            f"retrains must hold numbers from 1 to {(blocks - 1) // 2} and from {(blocks + 1) // 2} "
+            f"to {blocks - 1}, not only {list(retrains)}"
         )
-    first = curves.accuracy[0]
-    return stats.interval(first[:, lower].mean(axis=1) - first[:, upper].mean(axis=1))
+    return lower, upper
+
+
+def lower_over_upper(curves: Curves, blocks: int) -> tuple[float, float, float]:
+    """What keeping only Alice's lower blocks gains at the lowest rho: mean and 95 % t-interval.
+
+    Mean accuracy of the Bobs who keep lower blocks minus that of those who keep upper ones too (see
+    `contrasted`), paired by seed. No k is picked by its result.
+    """
+    lower, upper = contrasted(curves.retrains, blocks)
+    at_lowest = curves.accuracy[0]
+    return stats.interval(at_lowest[:, lower].mean(axis=1) - at_lowest[:, upper].mean(axis=1))
 
 
 @dataclass(frozen=True)
 class Converse:
-    """Whether k* tells rho. order: Spearman's rank correlation of k* and rho over all seeds; p: of none against a fall.
+    """Whether k* tells rho.
 
-    told: counts of the true rho (rows) and the rho that k* tells (columns), each seed judged by the others.
-    right: share told right, with its 95 % t-interval over seeds; chance: one over the number of rhos.
+    order: Spearman's rank correlation of k* and rho over all seeds, 0 where k* never changes. p: of none
+    against a fall. told: counts of the true rho (rows) and the rho that k* tells (columns), each seed judged
+    by the others. right: share told right, with its 95 % t-interval over seeds; chance: one over the number
+    of rhos.
     """
 
     order: float
@@ -124,41 +142,55 @@ class Converse:
 def converse(curves: Curves, draws: int = DRAWS, seed: int = 0) -> Converse:
     """Test the converse hypothesis: the best number of retrained blocks falls as rho rises.
 
-    p: within each seed the rhos are permuted, which keeps what its Bobs have in common. Which rho a k* tells is learnt
-    from the other seeds: the rho under which it is most frequent (add-one smoothing; of equals the lowest).
+    p: within each seed the rhos are permuted, which keeps what its Bobs have in common; exact where there are
+    no more than `draws` permutations. Which rho a k* tells is learnt from the other seeds (see `tell`).
     """
     best, levels = curves.best, np.arange(len(curves.rhos))
-    n = best.shape[1]
-    ranks = rankdata(best).reshape(best.shape) - (best.size + 1) / 2
-    rhos = (levels - levels.mean())[:, None]
-    permuted = np.random.default_rng(seed).permuted(np.tile(ranks, (draws, 1, 1)), axis=1)
-    order, chances = (ranks * rhos).sum(), (permuted * rhos).sum(axis=(1, 2))
-    p = ((chances <= order + 1e-9).sum() + 1) / (draws + 1)
-    scale = np.sqrt((ranks**2).sum() * (rhos**2).sum() * n)
-    told = np.zeros((len(levels), len(levels)), dtype=int)
-    right = np.zeros(n)
-    for left_out in range(n):
-        others = np.delete(best, left_out, axis=1)
-        likely = np.array([[(row == k).sum() + 1 for row in others] for k in best[:, left_out]]).argmax(
-            axis=1
-        )
-        told[levels, likely] += 1
-        right[left_out] = (likely == levels).mean()
+
+    def rank_sum(*seeds: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return sum((ranks * levels).sum(axis) for ranks in seeds)
+
+    test = permutation_test(
+        tuple(rankdata(best).reshape(best.shape).T),
+        rank_sum,
+        permutation_type="pairings",
+        alternative="less",
+        n_resamples=draws,
+        vectorized=True,
+        random_state=np.random.default_rng(seed),
+    )
+    constant = np.ptp(best) == 0
+    order = 0.0 if constant else spearmanr(best.ravel(), levels.repeat(best.shape[1])).statistic
+    told = np.stack([tell(best, left_out) for left_out in range(best.shape[1])], axis=1)
+    counts = np.zeros((len(levels), len(levels)), dtype=int)
+    np.add.at(counts, (levels[:, None], told), 1)
     names = [f"{rho:g}" for rho in curves.rhos]
     return Converse(
-        float(order / scale) if scale > 0 else 0.0,
-        float(p),
-        pd.DataFrame(told, index=pd.Index(names, name="true rho"), columns=pd.Index(names, name="told rho")),
-        stats.interval(right),
+        float(order),
+        float(test.pvalue),
+        pd.DataFrame(
+            counts, index=pd.Index(names, name="true rho"), columns=pd.Index(names, name="told rho")
+        ),
+        stats.interval((told == levels[:, None]).mean(axis=0)),
     )
 
 
-def verdict(curves: Curves, blocks: int) -> tuple[str, str]:
-    """(lower layers preferable at the lowest rho, best number of blocks indicative of rho): the rules, fixed beforehand.
+def tell(best: NDArray[np.int64], left_out: int) -> NDArray[np.int64]:
+    """Which rho each k* of seed `left_out` tells, as its index, [rho]; best: k* by rho and seed, [rho, seed].
 
-    First: holds if the interval of `lower_over_upper` lies above zero, does not hold if below, else undecided.
-    Second: holds if p < 0.01 and the interval of the share told right lies above chance; holds in part if
-    only one of these; else does not hold. Both are undecided with fewer than three seeds.
+    The rho under which that k* is most frequent in the other seeds (add-one smoothing; of equals the lowest).
+    """
+    known_seeds = np.delete(best, left_out, axis=1)
+    frequency = (best[:, left_out, None, None] == known_seeds).sum(axis=2) + 1
+    return frequency.argmax(axis=1)
+
+
+def verdict(curves: Curves, blocks: int) -> tuple[str, str]:
+    """(lower layers preferable at the lowest rho, best number of blocks tells rho), by rules fixed before.
+
+    First: holds if the interval of `lower_over_upper` lies above zero, does not hold if below, else
+    undecided. Second: holds if p < 0.01 and the interval of the share told right lies above chance; holds in
+    part if only one of these; else does not hold. Both are undecided with fewer than three seeds.
     """
     if curves.accuracy.shape[1] < FEWEST_SEEDS:
         return "undecided", "undecided"
@@ -169,3 +201,14 @@ def verdict(curves: Curves, blocks: int) -> tuple[str, str]:
         "holds" if low > 0 else "does not hold" if high < 0 else "undecided",
         "holds" if falls and tells else "holds in part" if falls or tells else "does not hold",
     )
+
+
+def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, Any]:
+    """The scoreboard's row of A4: both halves of the claim combined, with their effects."""
+    test = converse(curves)
+    effect = "lower over upper layers {:+.3f} [{:+.3f}, {:+.3f}]; ".format(*lower_over_upper(curves, blocks))
+    effect += f"rank correlation {test.order:+.2f}, told right {{:.2f}} [{{:.2f}}, {{:.2f}}], ".format(
+        *test.right
+    )
+    effect += f"chance {test.chance:.2f}"
+    return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images)

@@ -1,10 +1,20 @@
-"""What the page on the generator may be asked."""
+"""Does the generator couple labels and pixels as its closed forms say? Every claim on pairs rests on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from scipy.stats import chisquare, norm
+
 from reuselab.check import integer
+from reuselab.claims import coupling
 from reuselab.claims.parameters import check_cells, rules
+from reuselab.experiment import pairs
+from reuselab.experiment.bases import Base
+
+LEVEL = 0.01
 
 RULES = rules(
     "base", "bob_base", "rhos", "phis", "network", "bob_pairs", "bob_epochs", "test_pairs", "seeds"
@@ -14,3 +24,68 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+
+
+def label_laws(train: tuple[Base, Base], rhos: Sequence[float], draws: int) -> pd.DataFrame:
+    """Closed forms of the labels' law beside `draws` drawn pairs, a row for each rho.
+
+    Columns: rho; V, bits and ceiling, each also as drawn; chi-square p, of the counts against `pairs.joint`.
+    """
+    return pd.DataFrame([_label_law(train, rho, draws) for rho in rhos])
+
+
+def _label_law(train: tuple[Base, Base], rho: float, draws: int) -> dict[str, float]:
+    classes = len(train[0].classes)
+    law = pairs.joint(classes, rho)
+    sample = pairs.sample(train, draws, law, seed=0)
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (sample.alice_labels.numpy(), sample.bob_labels.numpy()), 1)
+    measures = {"V": pairs.cramers_v, "bits": pairs.mutual_information, "ceiling": pairs.ceiling}
+    row = {"rho": rho}
+    for name, measure in measures.items():
+        row |= {name: measure(law), f"{name} drawn": measure(counts / draws)}
+    return row | {"chi-square p": chisquare(counts[law > 0], law[law > 0] * draws).pvalue}
+
+
+def pixel_laws(
+    train: tuple[Base, Base], rhos: Sequence[float], phis: Sequence[float], draws: int
+) -> pd.DataFrame:
+    """Correlation of facing pixels beside its closed form: columns rho, phi, theory, measured, error.
+
+    A row for each setting, measured on `draws` pairs, and each pixel that varies often enough
+    (`coupling.varying`). For rho above 0 the closed form holds only where both halves come from one image
+    set.
+    """
+    varies = coupling.varying(train)
+    between = train[0].moments[2].flatten().numpy()[varies]
+    laws = []
+    for rho in rhos:
+        for phi in phis:
+            sample = pairs.sample(train, draws, pairs.joint(len(train[0].classes), rho), phi=phi, seed=0)
+            measured, error = coupling.facing(sample, varies)
+            theory = pairs.pixel_correlation(rho, phi, between)
+            columns = {"rho": rho, "phi": phi, "theory": theory, "measured": measured, "error": error}
+            laws.append(pd.DataFrame(columns))
+    return pd.concat(laws)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the worst of several measurements is from its law, the bound it must keep, and the verdict."""
+
+    worst: float
+    bound: float
+    verdict: str
+
+
+def judge_labels(laws: pd.DataFrame) -> Agreement:
+    """The least p of `label_laws` against 1 % over all rho (Bonferroni): holds if it is above."""
+    least, level = laws["chi-square p"].min(), LEVEL / len(laws)
+    return Agreement(float(least), level, "holds" if least > level else "does not hold")
+
+
+def judge_pixels(laws: pd.DataFrame) -> Agreement:
+    """The largest distance of `pixel_laws` in standard errors against 1 % over all rows: holds if below."""
+    distance = float(((laws.measured - laws.theory) / laws.error).abs().max())
+    bound = float(norm.isf(LEVEL / 2 / len(laws)))
+    return Agreement(distance, bound, "holds" if distance < bound else "does not hold")

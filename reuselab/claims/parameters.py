@@ -1,4 +1,7 @@
-"""What the parameters of pages may be. Each page's module says which it has, as `RULES`, and refuses what cannot be together, in `check`."""
+"""What the parameters of pages may be.
+
+Each page's module says which it has, as `RULES`, and refuses in `check` what cannot be together.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +26,10 @@ def rules(*names: str) -> dict[str, Rule]:
 
 
 def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = ({},)) -> None:
-    """Refuse what cannot be run together: every cell of the page is made, its images and its device are looked for.
+    """Refuse what cannot be run together: every cell is made, its images and its device are looked for.
 
-    values: a page's parameters; those that are no cell's do not count. tasks: more of a cell's parameters, in turn.
-    Raises ValueError or FileNotFoundError, in one line.
+    values: a page's parameters; those that are no cell's do not count. tasks: more of a cell's parameters, in
+    turn. Raises ValueError or FileNotFoundError, in one line.
     """
     axes: dict[str, Any] = {}
     for key, value in values.items():
@@ -36,4 +39,4 @@ def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = 
             axes[key] = value
         elif key in PLURALS:
             axes[PLURALS[key]] = value
-    ready([one for task in tasks for one in grid(**{**axes, **task})])
+    ready([made for task in tasks for made in grid(**{**axes, **task})])

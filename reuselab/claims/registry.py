@@ -42,19 +42,25 @@ CLAIMS = {
         A,
         "zero_correlation",
         "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
-        "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over cuts at 5 %)",
+        "Bob's paired lead over chance and over a random network above zero at every cut "
+        "(Bonferroni over cuts at 5 %)",
     ),
     "A4": Claim(
         A,
         "layers",
-        "With little correlation it is preferable to reuse only lower layers, and the best number of retrained layers is indicative of the correlation.",
-        "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls with rho (p < 0.01) and tells it better than chance",
+        "With little correlation it is preferable to reuse only lower layers, and the best number of retrained "
+        "layers is indicative of the correlation.",
+        "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls "
+        "with rho (p < 0.01) and tells it better than chance",
     ),
     "A5": Claim(
-        A,
+        f"{OURS}, after {A}",
         "attribution",
-        "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; the more blocks he retrains, the more on his own.",
-        "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling step, with k at the least rho and with rho for every k in between",
+        "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; "
+        "the more blocks he retrains, the more on his own. (The paper uses attribution to see where transfer "
+        "comes from; the sentence is ours.)",
+        "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling "
+        "step, with k at the least rho and with rho for every k in between",
     ),
     "A6": Claim(
         A,

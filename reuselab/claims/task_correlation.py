@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
+from reuselab import stats
+from reuselab.claims import registry
+from reuselab.claims.baselines import ALICE, wide
 from reuselab.claims.parameters import check_cells, rules
+from reuselab.experiment import models
+
+CONTROLS = ("scratch", "random network")
 
 RULES = rules(
     "base",
@@ -25,3 +33,60 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+    most = len(models.blocks(values["network"])) - 1
+    if not any(1 <= k <= most for k in values["retrains"]):
+        raise ValueError(
+            f"retrains must hold a number from 1 to {most}, so that a Bob reuses blocks and trains others, "
+            f"not only {list(values['retrains'])}"
+        )
+
+
+def gains(table: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
+    """What Alice's training gains every Bob who reuses blocks and trains others, paired by seed.
+
+    table: rows of a study, Bobs who retrain all blocks among them. rivals: from `baselines.compare`, the rows
+    of Alice and of the random network. Columns: rho, retrain, seed, network, over (one of `CONTROLS`), gain.
+    """
+    network = table["network"].iloc[0]
+    scratch = table[table.retrain == len(models.blocks(network))].set_index(["rho", "seed"]).bob_accuracy
+    accuracies = wide(rivals, ["rho", "retrain", "seed"]).join(scratch.rename("scratch"))
+    lead = -accuracies[list(CONTROLS)].sub(accuracies[ALICE], axis=0)
+    long = lead.melt(ignore_index=False, var_name="over", value_name="gain")
+    return long.reset_index().assign(network=network)
+
+
+def trends(table: pd.DataFrame, gained: pd.DataFrame) -> dict[tuple[str, int], stats.Trend]:
+    """Page's test of a rise with rho, by what rises and by the number of retrained blocks.
+
+    What: "accuracy" (of `table`, a study's rows), and "gain over ..." for each of `CONTROLS` (of `gained`,
+    from `gains`).
+    """
+    measured = {"accuracy": table.rename(columns={"bob_accuracy": "value"})}
+    for over in CONTROLS:
+        measured[f"gain over {over}"] = gained[gained.over == over].rename(columns={"gain": "value"})
+    return {
+        (what, k): stats.trend(group.pivot(index="seed", columns="rho", values="value"))
+        for what, rows in measured.items()
+        for k, group in rows.groupby("retrain")
+    }
+
+
+def reusing(tests: Mapping[tuple[str, int], stats.Trend], what: str, blocks: int) -> list[stats.Trend]:
+    """The tests of `what` for every Bob who reuses something: fewer than all `blocks` retrained."""
+    return [test for (measured, k), test in tests.items() if measured == what and k < blocks]
+
+
+def verdict(tests: Mapping[tuple[str, int], stats.Trend], what: str, blocks: int) -> str:
+    """Whether `what` rises monotonically with rho for every Bob who reuses something."""
+    return stats.combine([test.verdict for test in reusing(tests, what, blocks)])
+
+
+def judge(
+    tests: Mapping[tuple[str, int], stats.Trend], blocks: int, preset: str, images: str
+) -> dict[str, Any]:
+    """The scoreboard's row of A2: the verdict on Bob's accuracy, with its smallest rise over all k."""
+    mean, low, high = min(test.rise for test in reusing(tests, "accuracy", blocks))
+    effect = f"smallest rise over all k {mean:+.3f} [{low:+.3f}, {high:+.3f}]; "
+    gain = [test.verdict for test in reusing(tests, "gain over scratch", blocks)]
+    effect += f"gain over scratch: {stats.combine(gain)} ({stats.tally(gain)})"
+    return registry.row("A2", verdict(tests, "accuracy", blocks), effect, preset, images)

@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from reuselab import stats
 from reuselab.check import choice, integer, several
-from reuselab.claims import baselines
+from reuselab.claims import baselines, registry
+from reuselab.claims.baselines import ALICE, wide
 from reuselab.claims.parameters import check_cells, rules
+
+TERMS = ("raw pixels", "architecture", "initialisation", "optimizer", "her labels")
+RIVALS = ("chance", "random network", "raw pixels", "scratch")
 
 RULES = rules(
     "base",
@@ -29,3 +37,143 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+
+
+def decompose(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """Where Bob's accuracy over chance comes from: the columns `TERMS` and their sum, `whole`.
+
+    From chance to raw pixels, on to random networks (the mean of all starts but hers: the architecture), to
+    the one that Alice began with (the initialisation), to hers after training on labels without meaning (the
+    optimizer), to hers after her own task (her labels). Each term is a difference of paired accuracies, so
+    they sum to the whole exactly. accuracies: from `baselines.wide`; a term whose methods are missing is NaN.
+    The order of the steps is ours: another order splits the whole otherwise.
+    """
+    random_networks = accuracies.filter(regex=r"^random network \d+$").mean(axis=1)
+    stages = ["chance", "raw pixels", "random networks", "random network", "shuffled labels", ALICE]
+    steps = accuracies.assign(**{"random networks": random_networks}).reindex(columns=stages)
+    terms = steps.diff(axis=1).iloc[:, 1:].set_axis(list(TERMS), axis=1)
+    return terms.assign(whole=steps[ALICE] - steps.chance)
+
+
+def better(accuracies: pd.DataFrame, than: str, level: float = 0.05) -> pd.DataFrame:
+    """Bob's lead over the column `than` for each group of the index but seed: mean, low, high, verdict.
+
+    Intervals are widened for the number of groups (Bonferroni). holds: above zero; does not hold: below it;
+    else undecided.
+    """
+    groups = [name for name in accuracies.index.names if name != "seed"]
+    lead = (accuracies[ALICE] - accuracies[than]).groupby(groups)
+    intervals = {key: stats.interval(values, 1 - level / lead.ngroups) for key, values in lead}
+    rows = pd.DataFrame(intervals, index=["mean", "low", "high"]).T.set_axis(lead.size().index)
+    verdicts = np.select([rows.low > 0, rows.high < 0], ["holds", "does not hold"], "undecided")
+    return rows.assign(verdict=verdicts)
+
+
+def leads(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """`better` for each of `RIVALS`, below one another, with a column over: the rival."""
+    return pd.concat([better(accuracies, rival).assign(over=rival) for rival in RIVALS])
+
+
+def verdict(accuracies: pd.DataFrame) -> str:
+    """Claim A3's, over every cut in `accuracies` (from `baselines.wide`); the rule was fixed before the run.
+
+    "Random" may mean chance or a random network, so there are two readings, each tested by `better` at every
+    cut. holds: both hold at every cut; does not hold: Bob beats chance at none; undecided: fewer than three
+    seeds; else holds in part.
+    """
+    if accuracies.index.get_level_values("seed").nunique() < 3:
+        return "undecided"
+    chance, network = (better(accuracies, than).verdict == "holds" for than in ("chance", "random network"))
+    if chance.all() and network.all():
+        return "holds"
+    return "holds in part" if chance.any() else "does not hold"
+
+
+def effect(accuracies: pd.DataFrame) -> str:
+    """In words: Bob's least lead over chance, his least and largest over a random network, and their cuts."""
+
+    def at(lead: pd.DataFrame, k: int) -> str:
+        mean, low, high = lead.loc[k, ["mean", "low", "high"]]
+        return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] (k = {k})"
+
+    chance, network = (better(accuracies, than) for than in ("chance", "random network"))
+    least, largest = network["mean"].idxmin(), network["mean"].idxmax()
+    return (
+        f"lead over chance at least {at(chance, chance['mean'].idxmin())}; "
+        f"over a random network from {at(network, least)} to {at(network, largest)}"
+    )
+
+
+def judge(accuracies: Mapping[str, pd.DataFrame], preset: str, images: str) -> dict[str, Any]:
+    """The scoreboard's row of A3, judged on the first network of `accuracies` (from `by_network`)."""
+    judged, *others = accuracies
+    told = f"{judged}: {effect(accuracies[judged])}"
+    told += "".join(f"; {network}: {verdict(accuracies[network])}" for network in others)
+    return registry.row("A3", verdict(accuracies[judged]), told, preset, images)
+
+
+def by_network(table: pd.DataFrame, optimizer: str, bob_pairs: int) -> dict[str, pd.DataFrame]:
+    """`baselines.wide` of each network, in the order of `table`, at one recipe and one number of pairs."""
+    rows = table[(table.optimizer == optimizer) & (table.bob_pairs == bob_pairs)]
+    return {network: wide(group) for network, group in rows.groupby("network", sort=False)}
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds with plain 95 % intervals: what a page draws, and what is kept of a reference run.
+
+    table: from `baselines.rows`. Columns: network, optimizer, bob_pairs, quantity, name, retrain, mean, low,
+    high, n. quantity: Bob's "accuracy" with the method `name`, his "lead" over it, "term", one of
+    `decompose`'s (both paired by seed), or "own", Alice's accuracy on her task.
+    """
+    settings = ["network", "optimizer", "bob_pairs"]
+    summaries = [
+        _summary_of(group).assign(**dict(zip(settings, key)))
+        for key, group in table.groupby(settings, sort=False)
+    ]
+    columns = [*settings, "quantity", "name", "retrain", "mean", "low", "high", "n"]
+    return pd.concat(summaries, ignore_index=True)[columns]
+
+
+def _summary_of(group: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary for one setting."""
+    accuracies = wide(group)
+    hers = group[group.method == ALICE].set_index(["retrain", "seed"]).alice_accuracy
+    quantities = {
+        "accuracy": accuracies,
+        "lead": -accuracies.drop(columns=ALICE).sub(accuracies[ALICE], axis=0),
+        "term": decompose(accuracies),
+        "own": hers.to_frame(ALICE),
+    }
+    summaries = []
+    for quantity, values in quantities.items():
+        long = values.melt(ignore_index=False, var_name="name").dropna().reset_index()
+        summary = stats.summary(long, ["name", "retrain"], "value").reset_index()
+        summaries.append(summary.assign(quantity=quantity))
+    return pd.concat(summaries)
+
+
+def principal(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary with the recipe and the number of pairs at which Bob met all his rivals."""
+    first = summary[summary["name"] == "scratch"].iloc[0]
+    return summary[
+        (summary["optimizer"] == first["optimizer"]) & (summary["bob_pairs"] == first["bob_pairs"])
+    ]
+
+
+def at_cuts(summary: pd.DataFrame, quantity: str, name: str, network: str) -> tuple[pd.Series, pd.Series]:
+    """Mean of one quantity of a summary at each cut, and in words with its interval; both by retrain."""
+    same = (summary.quantity == quantity) & (summary["name"] == name) & (summary["network"] == network)
+    rows = summary[same].set_index("retrain")
+    return rows["mean"], rows.apply("{0[mean]:+.2f} [{0[low]:+.2f}, {0[high]:+.2f}]".format, axis=1)
+
+
+def largest_lead(summary: pd.DataFrame) -> str:
+    """In words: the largest lead of the first network's Bob over her own random start, and its cut."""
+    mean, words = at_cuts(summary, "lead", "random network", summary["network"].iloc[0])
+    return f"{words[mean.idxmax()]} (k = {mean.idxmax()})"
+
+
+def helped_and_hurt(summary: pd.DataFrame, term: str) -> tuple[int, int, int]:
+    """In how many settings (recipe and cut) the interval of `term` is above zero, below it; of how many."""
+    rows = summary[(summary.quantity == "term") & (summary["name"] == term)]
+    return int((rows.low > 0).sum()), int((rows.high < 0).sum()), len(rows)

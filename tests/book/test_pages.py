@@ -52,38 +52,6 @@ def test_a_page_keeps_to_the_house_rules(built, name):
     assert not streams, "progress or warnings leaked into the page"
 
 
-def test_task_correlation_meets_its_expectations(built):
-    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "task_correlation.csv").set_index(
-        ["rho", "retrain"]
-    )
-    found = table("task_correlation").groupby(["rho", "retrain"])[["bob_accuracy", "alice_accuracy"]].mean()
-    assert found.index.equals(expected.index)
-    for measure in found:
-        difference = (found[measure] - expected[measure]).abs()
-        assert (difference <= expected.tolerance).all(), difference
-
-
-def test_task_correlation_has_one_row_a_cell(built):
-    rows = table("task_correlation")
-    assert len(rows) == 3 * 4 * 3 == len(rows[["rho", "retrain", "seed"]].drop_duplicates())
-    assert {"network", "alice_epochs", "bob_pairs", "bob_accuracy", "ceiling", "chance"} <= set(rows)
-
-
-def test_alice_unchanged_reads_her_label_as_bobs(built):
-    """With k = 0 Bob is right when Alice is right and b = a, or by the luck of her errors: near the ceiling, never far above."""
-    rows = table("task_correlation").query("retrain == 0")
-    error = np.sqrt(rows.ceiling * (1 - rows.ceiling) / rows.test_pairs)
-    lost = rows.ceiling * (1 - rows.alice_accuracy)
-    assert (rows.bob_accuracy <= rows.ceiling + 4.5 * error + 0.005).all()
-    assert (rows.bob_accuracy >= rows.ceiling - lost - 4.5 * error - 0.005).all()
-
-
-def test_verdicts_say_what_the_tables_show(built):
-    assert glued("task_correlation", "verdict") == "holds"
-    assert glued("task_correlation", "verdict_gain") == "holds in part"
-    assert glued("pairs", "verdict") == glued("pairs", "verdict_pixels") == "holds"
-
-
 def test_every_claim_of_the_papers_that_a_page_tests_is_on_the_scoreboard(built):
     board = claims.scoreboard(PAGES).set_index("claim")
     assert set(board.index) == set(claims.CLAIMS)
@@ -109,18 +77,6 @@ def test_the_theory_pages_meet_their_formulas(built):
     assert gains.abs().max() < 1e-9
     sweeps = table("phase_diagram_distances").groupby("sweep")
     assert (sweeps.gain.agg(np.ptp)[["units of y", "length of the source"]] < 1e-9).all()
-
-
-def test_pairs_follow_their_closed_forms(built):
-    laws = table("pairs_labels")
-    n, classes = page.parameters("pairs", "smoke", {})["draws"], 10
-    assert np.allclose(laws.V, laws.rho)
-    assert np.allclose(laws.ceiling, laws.rho + (1 - laws.rho) / classes)
-    error = np.sqrt(laws.ceiling * (1 - laws.ceiling) / n)
-    assert ((laws["ceiling drawn"] - laws.ceiling).abs() <= 4.5 * error + 0.01).all()
-    pixels = table("pairs_pixels")
-    assert ((pixels.measured - pixels.theory).abs() / pixels.error).max() < 5
-    assert np.allclose(pixels.theory[pixels.rho == 0], pixels.phi[pixels.rho == 0])
 
 
 def test_an_executed_page_is_reused_only_while_nothing_changed(built, monkeypatch, tmp_path):

@@ -1,13 +1,14 @@
-"""The best number of blocks: what the analysis must say of curves whose answer is known, and the page's numbers."""
+"""The best number of blocks: what must be said of curves whose answer is known, and the page's numbers."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from test_pages import glued, table
 
 from reuselab.book import build as book
+from reuselab.book import pages
 from reuselab.claims import layers
 from reuselab.claims.layers import Curves
-from reuselab.figures import layers as figures_layers
 
 RHOS, RETRAINS, BLOCKS = (0.0, 0.5, 1.0), (0, 1, 2, 3, 4, 5), 5
 
@@ -112,26 +113,36 @@ def test_curves_need_every_row_once():
             Curves.of(broken)
 
 
-def test_figures_show_every_panel_and_level():
-    curves = made([4, 2, 0])
-    ridge = figures_layers.ridge({"one": curves, "two": curves, "three": curves}, BLOCKS).svg
-    assert all(word in ridge for word in ("one", "two", "three", "from scratch", "Alice unchanged", "0.5"))
-    assert (
-        "100%" in figures_layers.one_rho(curves, 0.5, BLOCKS).svg
-        and "best with top 2" in figures_layers.one_rho(curves, 0.5, BLOCKS).svg
-    )
-    assert "x: 100% right" in figures_layers.told({"x": layers.converse(curves)}).svg
+def test_a_page_with_no_contrast_to_make_is_refused_before_the_work():
+    for retrains in ([0], [0, 1, 2], [3, 5]):
+        with pytest.raises(ValueError, match=r"^retrains must hold numbers from 1 to 2 and from 3 to 4"):
+            pages.parameters("layers", "smoke", {"retrains": retrains})
+
+
+def test_permutations_are_all_counted_where_they_are_few():
+    """Three seeds of three rhos have 6 ** 3 orders; the falling one is the least, once."""
+    assert layers.converse(made([4, 2, 0], seeds=3, noise=0)).p == pytest.approx(1 / 216)
 
 
 def test_the_page_meets_its_expectations(built):
-    folder = book.BUILD / "pages" / "smoke"
-    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "layers.csv").set_index(
-        ["bob_pairs", "rho", "retrain"]
-    )
-    found = pd.read_csv(folder / "layers.csv").groupby(["bob_pairs", "rho", "retrain"]).bob_accuracy.mean()
-    assert found.index.equals(expected.index)
-    assert ((found - expected.bob_accuracy).abs() <= expected.tolerance).all(), found - expected.bob_accuracy
-    untrained = pd.read_csv(folder / "layers_others.csv", keep_default_na=False).query(
-        "alice_task == 'none' and retrain == 0"
-    )
-    assert (untrained.bob_accuracy < 0.25).all() and len(untrained) == 6
+    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "layers.csv")
+    keys = ["bob_pairs", "rho", "retrain"]
+    rows = table("layers")
+    assert len(rows) == 2 * 3 * 4 * 3 == len(rows[[*keys, "seed"]].drop_duplicates())
+    measured = rows.groupby(keys).bob_accuracy.mean().loc[expected.set_index(keys).index].to_numpy()
+    assert (abs(measured - expected.bob_accuracy) <= expected.tolerance).all()
+
+
+def test_an_untrained_alice_unchanged_tells_bob_nothing(built):
+    """An answer by class without the task is right on 10 % of the classes, give or take 10 %."""
+    untrained = table("layers_others").query("alice_task == 'none' and retrain == 0")
+    assert len(untrained) == 6 and untrained.bob_accuracy.max() < 0.4
+
+
+def test_the_pages_verdict_is_that_of_its_rows(built):
+    rows = table("layers").query("init == 'fresh' and bob_pairs == 100")
+    curves = Curves.of(rows)
+    expected = layers.judge(curves, BLOCKS, "smoke", "digits")
+    assert table("layers_claims").iloc[0].to_dict() == expected
+    verdicts = tuple(glued("layers", key) for key in ("lower", "indicative"))
+    assert verdicts == layers.verdict(curves, BLOCKS)

@@ -99,15 +99,21 @@ def closed_forms(risks: pd.DataFrame) -> dict[str, Any]:
     tested = risks[np.isfinite(risks.expected) & ~near]
     if tested.empty:
         return {"largest": np.nan, "bound": np.nan, "settings": 0, "verdict": "undecided"}
-    distance = (tested.risk - tested.expected).abs()
-    fixed = tested.error < 1e-12
-    standard = np.where(
-        fixed, np.where(distance < 1e-9, 0.0, np.inf), distance / tested.error.where(~fixed, 1)
-    )
-    bound = _bound(len(tested), int(tested.instances.min()))
-    largest = float(standard.max())
+    draws = int(tested.instances.min())
+    largest, bound = farthest(tested.risk - tested.expected, tested.error, draws)
     verdict = "holds" if largest < bound else "does not hold"
     return {"largest": largest, "bound": bound, "settings": len(tested), "verdict": verdict}
+
+
+def farthest(distance: pd.Series, error: pd.Series, draws: int) -> tuple[float, float]:
+    """The largest |distance| of means over `draws` from what is expected, in standard errors, and its bound.
+
+    The bound is Bonferroni's at 1 %, Student's t with draws - 1 degrees. A mean without spread counts 0 where
+    it meets its expectation to 1e-9, else infinity."""
+    fixed = error < 1e-12
+    exact = np.where(distance.abs() < 1e-9, 0.0, np.inf)
+    standard = np.where(fixed, exact, distance.abs() / error.where(~fixed, 1))
+    return float(standard.max()), float(laws.t.isf(LEVEL / 2 / len(distance), draws - 1))
 
 
 def forms(descents: int, depths: Sequence[int], seed: int) -> pd.DataFrame:
@@ -150,10 +156,11 @@ def scale(forms: pd.DataFrame) -> dict[str, Any]:
 
     Holds where descent is within the Bonferroni bound at 1 % of the flow form in every setting and outside
     that of c = 1 in some; undecided where it is within both; else does not hold."""
-    flow, published = (((forms["mean"] - forms[form]).abs() / forms.error).max() for form in linear.FORMS)
-    bound = _bound(len(forms), int(forms.draws.min()))
+    draws = int(forms.draws.min())
+    flow, bound = farthest(forms["mean"] - forms.flow, forms.error, draws)
+    published, _ = farthest(forms["mean"] - forms.published, forms.error, draws)
     verdict = "does not hold" if flow >= bound else "holds" if published > bound else "undecided"
-    return {"flow": float(flow), "published": float(published), "bound": bound, "verdict": verdict}
+    return {"flow": flow, "published": published, "bound": bound, "verdict": verdict}
 
 
 def stopped(descents: int, seed: int) -> tuple[pd.DataFrame, float]:
@@ -190,8 +197,3 @@ def judge(b1: Mapping[str, Any], c1: Mapping[str, Any], preset: str) -> pd.DataF
             registry.row("C1", c1["verdict"], f"{second}; bound {{bound:.1f}}".format(**c1), preset),
         ]
     )
-
-
-def _bound(settings: int, draws: int) -> float:
-    """Bonferroni's bound at 1 % over `settings`, Student's t with draws - 1 degrees."""
-    return float(laws.t.isf(LEVEL / 2 / settings, draws - 1))

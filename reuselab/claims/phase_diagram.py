@@ -223,13 +223,7 @@ def fate(sweeps: pd.DataFrame) -> pd.DataFrame:
     for (method, sweep), group in sweeps.groupby(["method", "sweep"], sort=False):
         curves = group.pivot(index="instance", columns="step", values="gain")
         words, verdict = _falls(curves) if sweep == ANGLE else _stays(curves, group)
-        distance = group.kl if sweep == ANGLE else group.w2
-        row = {
-            "method": METHODS[str(method)],
-            "sweep": sweep,
-            "distance swept": distance.max() / distance.min(),
-        }
-        rows.append(row | {"gain": words, "verdict": verdict})
+        rows.append({"method": METHODS[str(method)], "sweep": sweep, "verdict": verdict, "gain": words})
     return pd.DataFrame(rows)
 
 
@@ -237,9 +231,9 @@ def _stays(curves: pd.DataFrame, group: pd.DataFrame) -> tuple[str, str]:
     plain = group[np.isclose(group.length, 1) & np.isclose(group.units, 1)].step.iloc[0]
     change = curves.drop(columns=plain).sub(curves[plain], axis=0)
     largest = change.mean().abs().max()
-    words = f"{curves[plain].mean():+.3f}, changed by at most {largest:.2g}"
     if largest < SAME:
-        return words, "holds"
+        return f"{curves[plain].mean():+.3f}, unchanged", "holds"
+    words = f"{curves[plain].mean():+.3f}, changed by up to {largest:.3g}"
     bounds = [_bounds(change[step], change.shape[1]) for step in change]
     moved = any(low > 0 or high < 0 for low, high in bounds)
     return words, "does not hold" if moved else "undecided"

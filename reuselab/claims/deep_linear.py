@@ -1,9 +1,17 @@
-"""Do the risks of deep linear networks follow closed forms (Tahir, Ganguli & Rotskoff 2025, B1, B3; ours, C1)?"""
+"""Do the risks of deep linear networks follow closed forms (Tahir, Ganguli & Rotskoff 2025, B1; ours, C1)?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from scipy import stats as laws
+
 from reuselab.check import integer, number, several
+from reuselab.claims import registry
+from reuselab.stats import interval
+from reuselab.theory import linear
 
 RULES = {
     "d": integer(16, 10_000),
@@ -15,8 +23,177 @@ RULES = {
     "descents": integer(3, 10_000),
     "seed": integer(0, 2**32 - 1),
 }
+LEVEL = 0.01  # of every test
+D = 100  # dimensions of the networks that are trained by gradient descent
+NEAR = 10  # samples either side of n = d where a mean over noisy draws converges too slowly to be tested
+# Target gamma, degrees and noise; where the source is learnt from a sample, its gamma and noise.
+SETTINGS: tuple[tuple, ...] = ((0.5, 90, 1.0), (0.5, 45, 0.3, 0.5, 0.3), (0.25, 45, 0.5, 2.0, 0.8))
+STOPS = (100, 300, 1000, 5000)  # gradient steps, of fixed learning rate `RATE`
+RATE = 0.01
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError, in one line."""
     del values
+
+
+def simulated(
+    samples: Sequence[int],
+    d: int,
+    degrees: Sequence[float],
+    sigmas: Sequence[float],
+    instances: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Risks [samples, instances, degrees, sigmas] of every method, all on the same draws, solved in closed
+    form."""
+    theta, sigma = np.meshgrid(np.deg2rad(degrees), sigmas, indexing="ij")
+    return {
+        method: np.stack([linear.simulate(n, d, theta, sigma, method, instances, seed) for n in samples])
+        for method in linear.METHODS
+    }
+
+
+def risks(
+    draws: Mapping[str, np.ndarray],
+    samples: Sequence[int],
+    d: int,
+    degrees: Sequence[float],
+    sigmas: Sequence[float],
+) -> pd.DataFrame:
+    """A row a method and setting: the simulated mean with its 95 % interval and standard error, and the exact
+    expectation.
+
+    draws: of `simulated`. expected: nan for fine-tuning, whose formula is a limit; infinite where there is no
+    mean."""
+    rows = []
+    for (a, n), (i, degree), (j, sigma) in product(*map(enumerate, (samples, degrees, sigmas))):
+        where = {"n": n, "d": d, "gamma": n / d, "degrees": degree, "sigma": sigma}
+        expected = {
+            "scratch": linear.scratch_risk(n, d, sigma),
+            "linear": linear.linear_transfer_risk(n, d, np.deg2rad(degree), sigma),
+        }
+        for method, risk in draws.items():
+            sample = risk[a, :, i, j]
+            mean, low, high = interval(sample)
+            row = {
+                "method": method,
+                **where,
+                "instances": len(sample),
+                "risk": mean,
+                "low": low,
+                "high": high,
+            }
+            error = sample.std(ddof=1) / np.sqrt(len(sample))
+            rows.append(row | {"error": error, "expected": float(expected.get(method, np.nan))})
+    return pd.DataFrame(rows)
+
+
+def closed_forms(risks: pd.DataFrame) -> dict[str, Any]:
+    """B1: the largest distance of a mean from its expectation, in standard errors, its bound, the settings,
+    the verdict.
+
+    The bound is Bonferroni's at 1 %, Student's t. Settings within `NEAR` samples of n = d or without a mean
+    are left out; where none is left, nothing is decided."""
+    near = (risks.n - risks.d).abs() < NEAR
+    tested = risks[np.isfinite(risks.expected) & ~near]
+    if tested.empty:
+        return {"largest": np.nan, "bound": np.nan, "settings": 0, "verdict": "undecided"}
+    draws = int(tested.instances.min())
+    largest, bound = farthest(tested.risk - tested.expected, tested.error, draws)
+    verdict = "holds" if largest < bound else "does not hold"
+    return {"largest": largest, "bound": bound, "settings": len(tested), "verdict": verdict}
+
+
+def farthest(distance: pd.Series, error: pd.Series, draws: int) -> tuple[float, float]:
+    """The largest |distance| of means over `draws` from what is expected, in standard errors, and its bound.
+
+    The bound is Bonferroni's at 1 %, Student's t with draws - 1 degrees. A mean without spread counts 0 where
+    it meets its expectation to 1e-9, else infinity."""
+    fixed = error < 1e-12
+    exact = np.where(distance.abs() < 1e-9, 0.0, np.inf)
+    standard = np.where(fixed, exact, distance.abs() / error.where(~fixed, 1))
+    return float(standard.max()), float(laws.t.isf(LEVEL / 2 / len(distance), draws - 1))
+
+
+def forms(descents: int, depths: Sequence[int], seed: int) -> pd.DataFrame:
+    """Gain of fine-tuning by gradient descent at `SETTINGS` and every depth, and what the two forms of the
+    scale say.
+
+    A row a setting and depth: label, mean with its 95 % interval, standard error, draws, and a column for
+    each of `FORMS`."""
+    return pd.DataFrame([_descended(descents, depth, seed, *one) for one in SETTINGS for depth in depths])
+
+
+def _descended(
+    descents: int,
+    depth: int,
+    seed: int,
+    gamma: float,
+    degree: float,
+    sigma: float,
+    gamma_source: float | None = None,
+    sigma_source: float = 0.0,
+) -> dict[str, Any]:
+    theta = np.deg2rad(degree)
+    source: dict[str, Any] = {"gamma_source": gamma_source, "sigma_source": sigma_source}
+    data = round(gamma * D), D, theta, sigma
+    scratch = linear.simulate(*data, draws=descents, seed=seed)
+    tuned = linear.simulate(*data, "fine_tune", descents, seed, "descent", depth, **source)
+    mean, low, high = interval(scratch - tuned)
+    error = (scratch - tuned).std(ddof=1) / np.sqrt(descents)
+    origin = "" if gamma_source is None else f", γₛ {gamma_source:g}, σₛ {sigma_source:g}"
+    row = {"label": f"L {depth}, γ {gamma:g}, {degree}°, σ {sigma:g}{origin}", "mean": mean}
+    row |= {"low": low, "high": high, "error": error, "draws": descents}
+    for form in linear.FORMS:
+        row[form] = float(linear.fine_tuning_gain(gamma, theta, sigma, depth, form, **source))
+    return row
+
+
+def scale(forms: pd.DataFrame) -> dict[str, Any]:
+    """C1: largest distance of descent from the flow form and from c = 1, in standard errors, their bound, the
+    verdict.
+
+    Holds where descent is within the Bonferroni bound at 1 % of the flow form in every setting and outside
+    that of c = 1 in some; undecided where it is within both; else does not hold."""
+    draws = int(forms.draws.min())
+    flow, bound = farthest(forms["mean"] - forms.flow, forms.error, draws)
+    published, _ = farthest(forms["mean"] - forms.published, forms.error, draws)
+    verdict = "does not hold" if flow >= bound else "holds" if published > bound else "undecided"
+    return {"flow": flow, "published": published, "bound": bound, "verdict": verdict}
+
+
+def stopped(descents: int, seed: int) -> tuple[pd.DataFrame, float]:
+    """Gain of fine-tuning at gamma .9, 67.5 degrees and noise .2 against gradient steps, and that of
+    converged networks.
+
+    A row a number of steps and comparison: mean with its 95 % interval.
+    """
+    data = 90, D, np.deg2rad(67.5), 0.2
+    scratch, tuned = (linear.simulate(*data, method, descents, seed) for method in ("scratch", "fine_tune"))
+    rows = []
+    for steps in STOPS:
+        early = [
+            linear.simulate(*data, method, descents, seed, "descent", steps=steps, lr=RATE)
+            for method in ("scratch", "fine_tune")
+        ]
+        gains = {
+            "fine-tuning stopped, scratch converged": scratch - early[1],
+            "both stopped": early[0] - early[1],
+        }
+        for name, gain in gains.items():
+            mean, low, high = interval(gain)
+            rows.append({"steps": steps, "comparison": name, "mean": mean, "low": low, "high": high})
+    return pd.DataFrame(rows), float((scratch - tuned).mean())
+
+
+def judge(b1: Mapping[str, Any], c1: Mapping[str, Any], preset: str) -> pd.DataFrame:
+    """The rows of claims B1 and C1 for the scoreboard; b1 of `closed_forms`, c1 of `scale`."""
+    first = "largest distance {largest:.2f} standard errors of at most {bound:.2f}, {settings:,} settings"
+    second = "descent is up to {flow:.1f} standard errors from the flow form, {published:.1f} from c = 1"
+    return pd.DataFrame(
+        [
+            registry.row("B1", b1["verdict"], first.format(**b1), preset),
+            registry.row("C1", c1["verdict"], f"{second}; bound {{bound:.1f}}".format(**c1), preset),
+        ]
+    )

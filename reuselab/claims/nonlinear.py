@@ -1,14 +1,150 @@
 """Do ReLU networks show the same (Tahir, Ganguli & Rotskoff 2025, B5)?"""
 
-from collections.abc import Mapping
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+import pandas as pd
+from pebble import ProcessPool
+
+from reuselab import stats
+from reuselab.check import integer
+from reuselab.claims import registry
 from reuselab.claims.parameters import SEEDS
 from reuselab.theory import relu
 
+NAMES = {
+    "scratch": "from scratch",
+    "random": "random features",
+    "linear": "linear transfer",
+    "fine_tune": "fine-tuning",
+}
+PAIRS = (("linear", "scratch"), ("fine_tune", "scratch"), ("linear", "random"))
+REPORTED_SLOPE = -1.18  # of scratch risk against samples, by public notes on the paper
+FEWEST_SEEDS = 3
 RULES = relu.RULES | {"seeds": SEEDS}
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError, in one line."""
-    relu.check(**values)
+    if len(values["decay_samples"]) < 2:
+        raise ValueError(
+            f"decay_samples must hold two or more sample sizes for a slope, not {values['decay_samples']}"
+        )
+    relu.check_ablation(max(values["ablations"]), values["teacher_width"], replace=values["replace"])
+
+
+def experiment(
+    setting: relu.Setting,
+    seeds: int,
+    samples: Sequence[int],
+    ablations: Sequence[float],
+    decay_samples: Sequence[int],
+    workers: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `relu.transfer` and those of `relu.decay` for every seed, with the setting's values as
+    columns.
+
+    workers: processes of one thread each (default: one a core; on a GPU, this process). The tables do not
+    depend on it. ValueError, before any work, for a value out of range. """
+    integer(1, 1000)("seeds", seeds)
+    axes = {"samples": samples, "ablations": ablations, "decay_samples": decay_samples}
+    for name, axis in axes.items():
+        RULES[name](name, axis)
+    relu.check_ablation(max(ablations), setting.teacher_width, replace=setting.replace)
+    transfers = [partial(relu.transfer, seed, setting, samples, ablations) for seed in range(seeds)]
+    decays = [partial(relu.decay, seed, setting, decay_samples) for seed in range(seeds)]
+    done = _each(transfers + decays, workers or _workers())
+    first, second = (
+        pd.DataFrame([row | asdict(setting) for rows in part for row in rows])
+        for part in (done[:seeds], done[seeds:])
+    )
+    return first, second
+
+
+def _workers() -> int:
+    return 1 if relu.device().type != "cpu" else os.cpu_count() or 1
+
+
+def _each(jobs: Sequence[partial], workers: int) -> list[list[dict]]:
+    """What every job returns, in order."""
+    if workers == 1:
+        return [relu.one_thread(job) for job in jobs]
+    with ProcessPool(max_workers=workers, context=multiprocessing.get_context("spawn")) as pool:
+        return [future.result() for future in [pool.schedule(relu.one_thread, args=[job]) for job in jobs]]
+
+
+def gains(table: pd.DataFrame) -> pd.DataFrame:
+    """What each of `PAIRS` gains, paired by seed: columns seed, mu, n, overlap, gain, method, against.
+
+    table: rows of `relu.transfer`.
+    """
+    columns = ["seed", "mu", "n", "overlap"]
+    return pd.concat(
+        [
+            table[columns].assign(
+                gain=table[against] - table[method], method=NAMES[method], against=NAMES[against]
+            )
+            for method, against in PAIRS
+        ],
+        ignore_index=True,
+    )
+
+
+def tests(gains: pd.DataFrame) -> pd.DataFrame:
+    """The three tests of every gain, the rules fixed beforehand: method, against, what, verdict, mean, low,
+    high (95 %).
+
+    rises with overlap: Page's trend test of the mean over n, mu falling. positive with little data: the
+    interval at the least mu and the least n lies above zero (holds), below (does not hold) or across it
+    (undecided). falls with n: the trend test at the least mu. Effects of a rise and of a fall are from end to
+    end. Fewer than three seeds decide nothing. """
+    rows = []
+    for (method, against), group in gains.groupby(["method", "against"], sort=False):
+        by_mu = group.groupby(["seed", "mu"]).gain.mean().unstack().sort_index(axis=1, ascending=False)
+        by_n = group[group.mu == group.mu.min()].pivot(index="seed", columns="n", values="gain")
+        rises, falls = stats.trend(by_mu), stats.trend(-by_n)
+        first = stats.interval(by_n.iloc[:, 0])
+        mean, low, high = falls.rise
+        rows += [
+            (method, against, "rises with overlap", rises.verdict, *rises.rise),
+            (method, against, "positive with little data", _sign(first, len(by_n)), *first),
+            (method, against, "falls with n", falls.verdict, -mean, -high, -low),
+        ]
+    return pd.DataFrame(rows, columns=["method", "against", "what", "verdict", "mean", "low", "high"])
+
+
+def _sign(bounds: tuple[float, float, float], seeds: int) -> str:
+    _, low, high = bounds
+    if seeds < FEWEST_SEEDS:
+        return "undecided"
+    return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
+
+
+def verdict(tests: pd.DataFrame, against: str = "scratch") -> str:
+    """B5's over "scratch"; over "random" features the same question about the source's training."""
+    return stats.combine(list(tests[tests.against == NAMES[against]].verdict))
+
+
+def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """The row of claim B5 for the scoreboard. table: rows of `relu.transfer`."""
+    near = table[table.mu == table.mu.min()]
+    first = tests[(tests.against == NAMES["scratch"]) & (tests.what == "positive with little data")]
+    effect = f"gain at n = {near.n.min()} and overlap {near.overlap.mean():.2f}: " + ", ".join(
+        f"{row.method} {row['mean']:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for _, row in first.iterrows()
+    )
+    return pd.DataFrame([registry.row("B5", verdict(tests), effect, preset)])
+
+
+def slopes(decay: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """Slope of log scratch risk against log n, mean and 95 % interval: over all sizes, the first two and the
+    last two.
+
+    decay: rows of `relu.decay`.
+    """
+    curves = decay.pivot(index="seed", columns="n", values="scratch")
+    parts = {"all": curves, "first": curves.iloc[:, :2], "last": curves.iloc[:, -2:]}
+    return {name: relu.exponent(part.columns, part) for name, part in parts.items()}

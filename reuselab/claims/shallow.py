@@ -1,20 +1,315 @@
-"""Linear models, and features that correlate (Mohamud & Brink 2026, A1)."""
+"""What does Alice learn of Bob's features (Mohamud & Brink 2026, A1)?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reuselab.check import integer, number, several
-from reuselab.claims.parameters import SEEDS
-from reuselab.theory import shallow
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats as laws
 
+from reuselab.check import integer, number, several
+from reuselab.claims import registry
+from reuselab.claims.parameters import SEEDS
+from reuselab.stats import combine, interval, trend
+from reuselab.theory import shallow
+from reuselab.theory.shallow import COUPLINGS
+
+LEVEL = 0.01  # of every test; widened for the number of its intervals (Bonferroni)
+USELESS = 0.05  # an accuracy within this of 1/2 counts as useless
+FEWEST_SEEDS = 3
+KINDS = {"mean": 1, "rough": 1, "random": 200}  # tasks to try, of each kind so many
+SETTING = ["model", "coupling", "alpha", "rule", "strength", "measure", "n"]
 RULES = shallow.RULES | {
     "lr": number(0, 1, above=True),
     "steps": integer(1, 1_000_000),
     "samples": several(integer(4, 10_000_000)),
     "seeds": SEEDS,
 }
+Bounds = tuple[str, float, float]  # what, low, high
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError, in one line."""
-    shallow.check(**values)
+    alphas = values["alphas"]
+    inside = [alpha for alpha in alphas if 0 < abs(alpha) < 1]
+    if not {-1, 0, 1} <= set(alphas) or len({alpha > 0 for alpha in inside}) < 2:
+        raise ValueError(
+            "alphas must hold -1, 0, 1 and a value between on either side of 0, not "
+            + ", ".join(f"{alpha:g}" for alpha in alphas)
+        )
+    shallow.check_rate(*(values[name] for name in ("k", "length", "shift", "ridges", "lr")))
+
+
+def eigenvalues(setting: shallow.Setting, alphas: Sequence[float]) -> tuple[bool, float]:
+    """(is every Sigma a covariance whose eigenvalues are 1 - |alpha| or more, the least of them at |alpha| <
+    1)."""
+    least = {
+        (coupling, alpha): np.linalg.eigvalsh(setting.sigma(coupling, alpha))[0]
+        for coupling in COUPLINGS
+        for alpha in alphas
+    }
+    fine = all(value > 1 - abs(alpha) - 1e-9 for (_, alpha), value in least.items())
+    return fine, min(value for (_, alpha), value in least.items() if abs(alpha) < 1)
+
+
+def task_correlation(setting: shallow.Setting, coupling: str, alpha: float) -> float:
+    """Correlation of Alice's task and Bob's."""
+    alice_task, bob_task = setting.tasks
+    return float(shallow.correlation(alice_task, bob_task, setting.sigma(coupling, alpha)))
+
+
+def advantages(setting: shallow.Setting, alpha: float, lam: float, n: int) -> pd.DataFrame:
+    """What the global coupling gains over the pairwise one for tasks of `KINDS`: columns task, smooth, gain;
+    closed form."""
+    rows = []
+    for kind, count in KINDS.items():
+        for seed in range(count):
+            beta = shallow.vector(kind, setting.k, seed)
+            gain = shallow.advantage(setting, beta, alpha, lam, n)
+            rows.append((kind, shallow.smoothness(setting, beta), gain))
+    return pd.DataFrame(rows, columns=["task", "smooth", "gain"])
+
+
+def accuracies(table: pd.DataFrame, measure: str, n: int) -> pd.DataFrame:
+    """Bob's accuracy, a row a seed, a column (coupling, alpha): means over Alice's rules."""
+    rows = table[(table.measure == measure) & (table.n == n)]
+    return rows.pivot_table("value", "seed", ["coupling", "alpha"])
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Every setting's mean, expectation and number of seeds, with its `residuals` where it has any."""
+    means = table.groupby(SETTING, sort=False).agg(
+        value=("value", "mean"), expected=("expected", "mean"), seeds=("value", "size")
+    )
+    return means.reset_index().merge(residuals(table)[[*SETTING, "error", "z"]], how="left")
+
+
+def residuals(table: pd.DataFrame) -> pd.DataFrame:
+    """Every setting with an exact expectation, its means, its standardised distance z, and `fixed` where
+    nothing is random.
+
+    z is Gaussian where the spread is known; a weight's is Student's t over seeds, taken to the Gaussian of
+    equal probability. A fixed setting has z = 0 where it meets its expectation to 1e-6, else infinity.
+    Alice's own weight is left out: at alpha = 1 and -1 it is Bob's over again."""
+    rows = table[table.expected.notna() & (table.measure != "own weight")]
+    rows = rows.assign(gap=rows.value - rows.expected, square=rows.spread**2)
+    columns = {
+        "value": ("value", "mean"),
+        "expected": ("expected", "mean"),
+        "gap": ("gap", "mean"),
+        "sd": ("gap", "std"),
+        "square": ("square", "mean"),
+        "seeds": ("gap", "size"),
+    }
+    means = rows.groupby(SETTING, sort=False).agg(**columns).reset_index()
+    known = means.square.notna()
+    error = np.sqrt(np.where(known, means.square, means.sd**2) / means.seeds)
+    fixed = error < 1e-9
+    raw = means.gap / np.where(fixed, 1, error)
+    bent = -np.sign(raw) * laws.norm.ppf(laws.t.sf(np.abs(raw), np.maximum(means.seeds - 1, 1)))
+    z = np.where(fixed, np.where(means.gap.abs() < 1e-6, 0.0, np.inf), np.where(known, raw, bent))
+    return means.drop(columns=["square", "sd"]).assign(error=error, z=z, fixed=fixed)
+
+
+def noise(residuals: pd.DataFrame) -> dict[str, float]:
+    """Do residuals look like noise? Largest |z| with its Bonferroni bound, mean square with its interval,
+    both at `LEVEL`.
+
+    The mean square leaves out fixed settings; times its number it is a chi-square of that many degrees.
+    """
+    z = residuals.z[~residuals.fixed]
+    low, high = laws.chi2.ppf([LEVEL / 2, 1 - LEVEL / 2], len(z)) / len(z)
+    return {
+        "settings": len(residuals),
+        "largest": residuals.z.abs().max(),
+        "bound": laws.norm.isf(LEVEL / 2 / len(residuals)),
+        "square": (z**2).mean(),
+        "low": low,
+        "high": high,
+    }
+
+
+def tests(table: pd.DataFrame) -> pd.DataFrame:
+    """The parts of claim A1, one row for each part and model: part, model, verdict, effect. The rules stand
+    on the page.
+
+    table: rows of `shallow.linear`, or of `shallow.linear` and `shallow.hidden`. Linear accuracies are taken
+    as means over Alice's rules, seed by seed. Fewer than three seeds decide nothing."""
+    parts = [
+        ("theory and simulation agree", "all", *_agree(table)),
+        ("weights from [1, 0] to [1, 1] and [1, -1]", "linear", *_weights(table)),
+    ]
+    for model, group in table.groupby("model", sort=False):
+        top = group[group.measure == "fine-tuned"].n.max()
+        plain, best = accuracies(group, "unchanged", 0), accuracies(group, "fine-tuned", top)
+        parts += [(part, str(model), *rule(plain, best)) for part, rule in PARTS.items()]
+    rows = pd.DataFrame(parts, columns=["part", "model", "verdict", "effect"])
+    return rows if table.seed.nunique() >= FEWEST_SEEDS else rows.assign(verdict="undecided")
+
+
+def verdict(tests: pd.DataFrame) -> str:
+    """A1's: "undecided" where a part is, that of all parts where they agree, else "holds in part"."""
+    return combine(list(tests.verdict))
+
+
+def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """The row of claim A1 for the scoreboard; tests: of `tests`, from `table`."""
+    missed = tests[tests.verdict != "holds"]
+    effect = f"{len(tests) - len(missed)} of {len(tests)} parts hold"
+    effect += "".join(f"; {row.verdict}: {row.part} ({row.model})" for row in missed.itertuples())
+    return pd.DataFrame([registry.row("A1", verdict(tests), f"{effect}; {weakest(table)}", preset)])
+
+
+def weakest(table: pd.DataFrame) -> str:
+    """Bob's fine-tuned accuracy at the least alpha above 0 with its 95 % interval, of both models and
+    couplings, in words."""
+    alpha, n = table.alpha[table.alpha > 0].min(), table[table.measure == "fine-tuned"].n.max()
+    words = []
+    for model, group in table.groupby("model", sort=False):
+        curves = accuracies(group, "fine-tuned", n)
+        for coupling in COUPLINGS:
+            mean, low, high = interval(curves[coupling, alpha])
+            words.append(f"{model} {coupling} {mean:.3f} [{low:.3f}, {high:.3f}]")
+    return f"fine-tuned at alpha = {alpha:g}: " + ", ".join(words)
+
+
+def _agree(table: pd.DataFrame) -> tuple[str, str]:
+    told = noise(residuals(table))
+    fine = told["largest"] < told["bound"] and told["low"] < told["square"] < told["high"]
+    words = (
+        "largest {largest:.2f} of at most {bound:.2f}; mean square {square:.2f} in [{low:.2f}, {high:.2f}]"
+    )
+    return "holds" if fine else "does not hold", words.format(**told) + f"; {told['settings']} settings"
+
+
+def _weights(table: pd.DataFrame) -> tuple[str, str]:
+    keys = ["coupling", "rule", "strength"]
+    bob_weight, own_weight = (
+        table[table.measure == name].set_index([*keys, "alpha", "seed"]).value
+        for name in ("bob's weight", "own weight")
+    )
+    zero = [group for _, group in bob_weight.xs(0, level="alpha").groupby(keys)]
+    outside = sum(low > 0 or high < 0 for low, high in (_bounds(values, len(zero)) for values in zero))
+    ratio = bob_weight / own_weight
+    ends = max(np.abs(ratio.xs(sign, level="alpha") - sign).max() for sign in (-1, 1))
+    rises = _ratio_rises(ratio.groupby(["coupling", "seed", "alpha"]).mean().unstack())
+    limits = "does not hold" if outside or ends > 1e-6 else "holds"
+    words = f"at 0: {len(zero) - outside} of {len(zero)} intervals include 0"
+    words += f"; at the ends at most {ends:.0e} from 1"
+    return _whole([limits, *rises]), f"{words}; rises: {', '.join(sorted(set(rises)))}"
+
+
+def _ratio_rises(curves: pd.DataFrame) -> list[str]:
+    """Does w2 / w1 rise with |alpha| on either side of 0? A verdict for each coupling and side; a column an
+    alpha."""
+    verdicts = []
+    for coupling in COUPLINGS:
+        for sign in (-1, 1):
+            side = sorted((alpha for alpha in curves if sign * alpha >= 0), key=abs)
+            verdicts.append(trend(sign * curves.loc[coupling, side]).verdict)
+    return verdicts
+
+
+def _rises(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    verdicts: list[str] = []
+    words = []
+    for coupling in COUPLINGS:
+        tuned = best[coupling].loc[:, best[coupling].columns >= 0]
+        both = trend(plain[coupling]).verdict, trend(tuned).verdict
+        verdicts += both
+        words.append(f"{coupling} unchanged {both[0]}, fine-tuned {both[1]}")
+    return _whole(verdicts), "; ".join(words)
+
+
+def _useless(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    """Holds where every interval lies within `USELESS` of 1/2 and includes it; does not hold where one leaves
+    either out."""
+    bounds = [(coupling, *_bounds(plain[coupling, 0], len(COUPLINGS))) for coupling in COUPLINGS]
+    inside = all(low > 0.5 - USELESS and high < 0.5 + USELESS for _, low, high in bounds)
+    outside = any(low > 0.5 or high < 0.5 for _, low, high in bounds)
+    return "does not hold" if outside else "holds" if inside else "undecided", _said(bounds)
+
+
+def _hurt(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    below = _below(plain)
+    bounds = [
+        (f"{coupling} at {alpha:g}", *_bounds(plain[coupling, alpha], 2 * len(below)))
+        for coupling in COUPLINGS
+        for alpha in below
+    ]
+    return _sign([(-high, -low) for _, low, high in bounds], -0.5), "highest: " + _said(
+        [max(bounds, key=lambda one: one[2])]
+    )
+
+
+def _weak(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    bounds = [
+        (f"{coupling} at {alpha:+g}", *_bounds(best[coupling, alpha] - best[coupling, 0], 4))
+        for coupling in COUPLINGS
+        for alpha in _weakest(best)
+    ]
+    return _sign([bound[1:] for bound in bounds]), "above alpha = 0: " + _said(bounds, "+")
+
+
+def _flips(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    below = _below(plain)
+    count = 4 * len(below)
+    tuned, unchanged = (
+        [
+            (f"{coupling} at {alpha:g}", *_bounds(curves[coupling, alpha], count))
+            for coupling in COUPLINGS
+            for alpha in below
+        ]
+        for curves in (best, plain)
+    )
+    both = [
+        _sign([bound[1:] for bound in tuned], 0.5),
+        _sign([(-high, -low) for _, low, high in unchanged], -0.5),
+    ]
+    return _whole(both), "lowest: " + _said([min(tuned, key=lambda one: one[1])])
+
+
+def _global(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
+    gap = sum(best["global", alpha] - best["pairwise", alpha] for alpha in _weakest(best)) / 2
+    bounds = _bounds(gap, 1)
+    return _sign([bounds]), _said([("global less pairwise", *bounds)], "+")
+
+
+PARTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[str, str]]] = {
+    "Bob's accuracy rises with alpha": _rises,
+    "unchanged, useless at alpha = 0": _useless,
+    "unchanged, hurt by negative alpha": _hurt,
+    "fine-tuned, exploits the weakest alpha": _weak,
+    "fine-tuned, flips the sign": _flips,
+    "fine-tuned, most of all global": _global,
+}
+
+
+def _sign(bounds: Sequence[tuple[float, float]], null: float = 0.0) -> str:
+    """Holds where every interval lies above `null`, does not hold where one lies below, else undecided."""
+    if any(high < null for _, high in bounds):
+        return "does not hold"
+    return "holds" if all(low > null for low, _ in bounds) else "undecided"
+
+
+def _bounds(values: ArrayLike, count: int) -> tuple[float, float]:
+    return interval(values, 1 - LEVEL / count)[1:]
+
+
+def _below(curves: pd.DataFrame) -> list[float]:
+    return [alpha for alpha in curves.columns.levels[1] if alpha < 0]
+
+
+def _weakest(curves: pd.DataFrame) -> list[float]:
+    """The alphas nearest to 0 on either side."""
+    return [max(_below(curves)), min(alpha for alpha in curves.columns.levels[1] if alpha > 0)]
+
+
+def _said(bounds: Sequence[Bounds], sign: str = "") -> str:
+    return ", ".join(f"{name} [{low:{sign}.3f}, {high:{sign}.3f}]" for name, low, high in bounds)
+
+
+def _whole(verdicts: list[str]) -> str:
+    """One part of several conditions: one that does not hold decides."""
+    return "does not hold" if "does not hold" in verdicts else combine(verdicts)

@@ -8,15 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from reuselab.claims.nonlinear import NAMES
 from reuselab.figures.style import BOB, INK, REFERENCE, RETRAIN, drawn
 from reuselab.stats import summary
 
-NAMES = {
-    "scratch": "from scratch",
-    "random": "random features",
-    "linear": "linear transfer",
-    "fine_tune": "fine-tuning",
-}
 COLORS = {"scratch": BOB, "random": "#E69F00", "linear": RETRAIN[1], "fine_tune": RETRAIN[2]}
 OVERLAPS = {
     "overlap": ("source teacher's neurons", RETRAIN[5]),
@@ -27,14 +22,15 @@ OVERLAPS = {
 
 @drawn
 def overlap_against_ablation(table: pd.DataFrame) -> Figure:
-    """Overlap of the target with three feature spaces against the ablated fraction mu, with 95 % intervals over seeds.
+    """Overlap of the target with three feature spaces against the ablated fraction mu, with 95 % intervals
+    over seeds.
 
     table: rows of `relu.transfer`.
     """
     drawing = Figure(figsize=(8, 3.6))
     axes = drawing.add_subplot()
     rows = table.drop_duplicates(["seed", "mu"])
-    for column, (name, shade) in OVERLAPS.items():
+    for column, (_, shade) in OVERLAPS.items():
         _band(axes, summary(rows, "mu", column), shade)
     axes.set(
         xlabel="mu, ablated share of the source teacher's neurons",
@@ -52,10 +48,11 @@ def overlap_against_ablation(table: pd.DataFrame) -> Figure:
 
 @drawn
 def risk_against_samples(table: pd.DataFrame, mus: Sequence[float]) -> Figure:
-    """Risk against target samples for every method, both axes logarithmic, a panel for each mu of `mus`; 95 % intervals.
+    """Risk against target samples for every method, both axes logarithmic, a panel for each mu of `mus`; 95 %
+    intervals.
 
-    Dotted: where ridge on these features ends with endless data, 1 - overlap with random features or the student's.
-    """
+    Dotted: where ridge on these features ends with endless data, 1 - overlap with random features or the
+    student's."""
     drawing = Figure(figsize=(8, 4.2))
     panels = drawing.subplots(1, len(mus), sharey=True, squeeze=False)[0]
     for axes, mu in zip(panels, mus):
@@ -73,7 +70,8 @@ def risk_against_samples(table: pd.DataFrame, mus: Sequence[float]) -> Figure:
 
 @drawn
 def gain_against_overlap(gains: pd.DataFrame) -> Figure:
-    """Gain over scratch against the measured overlap, a panel for each method, a line for each n; 95 % intervals over seeds.
+    """Gain over scratch against the measured overlap, a panel for each method, a line for each n; 95 %
+    intervals over seeds.
 
     gains: columns method, mu, n, seed, overlap, gain.
     """
@@ -88,7 +86,7 @@ def gain_against_overlap(gains: pd.DataFrame) -> Figure:
             _band(axes, rows.sort_index(), _shade(sizes.index(n)))
         axes.axhline(0, color=REFERENCE, lw=1.2)
         axes.set(xlabel="overlap, measured")
-        axes.set_title(NAMES[method])
+        axes.set_title(method)
         _bare(axes)
     panels[0].set_ylabel("gain in risk over scratch")
     top = gains[(gains.method == methods[-1]) & (gains.mu == gains.mu.min())].groupby("n").gain.mean()
@@ -98,7 +96,8 @@ def gain_against_overlap(gains: pd.DataFrame) -> Figure:
 
 @drawn
 def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
-    """Scratch risk against samples, both axes logarithmic, with the fitted power law and one of the `reported` slope.
+    """Scratch risk against samples, both axes logarithmic, with the fitted power law and one of the
+    `reported` slope.
 
     table: rows of `relu.decay`.
     """
@@ -164,7 +163,8 @@ def _risks(axes: Axes, group: pd.DataFrame) -> None:
 
 
 def _band(axes: Axes, rows: pd.DataFrame, shade: str) -> None:
-    """Means as a line, intervals as a band; on a logarithmic axis a bound at or below 0 leaves the picture."""
+    """Means as a line, intervals as a band; on a logarithmic axis a bound at or below 0 leaves the
+    picture."""
     axes.plot(rows.index, rows["mean"], color=shade, marker="o", ms=4)
     axes.fill_between(rows.index, rows["low"], rows["high"], color=shade, alpha=0.2, lw=0)
 

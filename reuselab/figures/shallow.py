@@ -1,11 +1,14 @@
 """The drawings of the shallow models' page, in the style and palette of `figures`."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats as laws
 
+from reuselab.claims.shallow import noise
 from reuselab.figures.style import ALICE, BOB, INK, REFERENCE, RETRAIN, drawn
 from reuselab.stats import interval, summary
 from reuselab.theory import shallow
@@ -46,7 +49,8 @@ def couplings(setting: Setting, alpha: float) -> Figure:
 
 @drawn
 def weights(table: pd.DataFrame, setting: Setting) -> Figure:
-    """w2 / w1 against alpha: closed forms as lines, trained Alices as points with 95 % intervals; a row a coupling, a column a rule.
+    """w2 / w1 against alpha: closed forms as lines, trained Alices as points with 95 % intervals; a row a
+    coupling, a column a rule.
 
     table: rows of `shallow.linear`.
     """
@@ -94,7 +98,8 @@ def _ratio(rows: pd.DataFrame) -> tuple[float, float, float]:
 
 @drawn
 def bob(table: pd.DataFrame, setting: Setting, rule: str, strength: float) -> Figure:
-    """Bob's accuracy against alpha with the linear model of one rule: closed forms as lines, simulation as points with intervals."""
+    """Bob's accuracy against alpha with the linear model of one rule: closed forms as lines, simulation as
+    points with intervals."""
     drawing = Figure(figsize=(8, 4.2))
     panels = drawing.subplots(1, 2, sharey=True)
     for axes, coupling in zip(panels, COUPLINGS):
@@ -111,7 +116,8 @@ def _bobs(
 ) -> list[tuple]:
     """Draw the closed forms of one rule; returns (shade, n, rows of the simulation) of every Bob."""
     _, _, lam, steps = next(each for each in setting.rules if each[:2] == (rule, strength))
-    r, found = shallow.theory(setting, coupling, DENSE, lam, steps)[1], []
+    r = shallow.theory(setting, coupling, DENSE, lam, steps)[1]
+    bobs = []
     group = table[(table.coupling == coupling) & (table.rule == rule) & (table.strength == strength)]
     for i, n in enumerate([0, *sorted(set(group.n) - {0})]):
         line, shade = (
@@ -119,16 +125,17 @@ def _bobs(
             FINE[(i - 1) % len(FINE)] if n else BOB,
         )
         axes.plot(DENSE, line, color=shade, lw=1.6, label=f"fine-tuned, n = {n}" if n else "unchanged")
-        found.append(
+        bobs.append(
             (shade, n, group[(group.n == n) & (group.measure == ("fine-tuned" if n else "unchanged"))])
         )
     _accuracy(axes)
-    return found
+    return bobs
 
 
 @drawn
 def hidden(table: pd.DataFrame) -> Figure:
-    """One hidden layer: Bob's accuracy above; below what his task lacks in the layer, closed form, and his risk, exact and simulated.
+    """One hidden layer: Bob's accuracy above; below what his task lacks in the layer, closed form, and his
+    risk, exact and simulated.
 
     table: rows of `shallow.hidden`. All with 95 % intervals over seeds.
     """
@@ -174,14 +181,14 @@ def hidden(table: pd.DataFrame) -> Figure:
 
 
 @drawn
-def residuals(found: pd.DataFrame) -> Figure:
+def residuals(residuals: pd.DataFrame) -> Figure:
     """Standardised residuals in order against those of pure noise, with the Bonferroni bound.
 
-    found: rows of `shallow.residuals`.
+    residuals: of `claims.shallow.residuals`.
     """
     drawing = Figure(figsize=(8, 4))
-    axes, bound = drawing.add_subplot(), shallow.noise(found)["bound"]
-    rows = found[~found.fixed].sort_values("z")
+    axes, bound = drawing.add_subplot(), noise(residuals)["bound"]
+    rows = residuals[~residuals.fixed].sort_values("z")
     rows = rows.assign(noise=laws.norm.ppf((np.arange(len(rows)) + 0.5) / len(rows)))
     for (name, test), shade in zip(KINDS.items(), (ALICE, BOB, RETRAIN[2], RETRAIN[5])):
         part = rows[test(rows)]
@@ -202,7 +209,7 @@ def residuals(found: pd.DataFrame) -> Figure:
     )
     axes.set(
         xlabel="distance expected of noise, standard errors",
-        ylabel="distance found",
+        ylabel="distance measured",
         ylim=(-1.15 * bound, 1.15 * bound),
     )
     axes.legend(
@@ -226,7 +233,8 @@ KINDS = {
 
 @drawn
 def tasks(points: pd.DataFrame, alpha: float, n: int) -> Figure:
-    """What the global coupling gains a fine-tuned Bob over the pairwise one, against how smooth his task is; closed form.
+    """What the global coupling gains a fine-tuned Bob over the pairwise one, against how smooth his task is;
+    closed form.
 
     points: columns task ("mean", "random", "rough"), smooth, gain.
     """
@@ -273,7 +281,8 @@ def tasks(points: pd.DataFrame, alpha: float, n: int) -> Figure:
 def one_bob(
     table: pd.DataFrame, setting: Setting, alpha: float, coupling: str, rule: tuple[str, float]
 ) -> Figure:
-    """One alpha: the direction of Alice's weights on the left, Bob's accuracies on the right, `alpha` marked."""
+    """One alpha: the direction of Alice's weights on the left, Bob's accuracies on the right, `alpha`
+    marked."""
     drawing = Figure(figsize=(8, 3.8))
     plane, axes = drawing.subplots(1, 2, width_ratios=[1, 1.35])
     _, _, lam, steps = next(each for each in setting.rules if each[:2] == rule)
@@ -329,7 +338,8 @@ def _points(axes: Axes, rows: pd.DataFrame, shade: str) -> None:
 
 
 def _band(axes: Axes, rows: pd.DataFrame, shade: str, **look) -> None:
-    axes.plot(rows.index, rows["mean"], **{"color": shade, "marker": "o", "ms": 3.5, "lw": 1.6} | look)
+    options: dict[str, Any] = {"color": shade, "marker": "o", "ms": 3.5, "lw": 1.6} | look
+    axes.plot(rows.index, rows["mean"], **options)
     axes.fill_between(rows.index, rows["low"], rows["high"], color=shade, alpha=0.2, lw=0)
 
 

@@ -1,137 +1,213 @@
 """Transfer between two linear regressions: theory and simulation of "features are fate".
 
-Source and target are y = beta . x + sigma xi, with x ~ N(0, I_d), xi ~ N(0, 1), unit vectors beta and
-beta_source . beta_target = cos(theta). Networks are deep linear, beta_hat = W_1 ... W_L with L = `depth`, trained by
-gradient flow from vanishing initialisation. Risk is the noise-free excess |beta_hat - beta_target|^2, gain is
-risk(scratch) - risk(transfer): positive where transfer helps. "Exact" holds at any n and d; "limit" means n, d to
-infinity at gamma = n / d. A source sample has gamma_source = n_source / d rows of noise sigma_source; None is the
-infinite sample, whose noise averages out. Angles are radians, noises standard deviations, ridges multiply
-|coefficients|^2 beside a *mean* squared error. Everything broadcasts; what cannot be is a ValueError that names the
-admissible range. Setting: Tahir, Ganguli & Rotskoff 2025. `form="flow"` and what follows from it are this project's.
-"""
+Source and target are y = beta . x + sigma xi with x ~ N(0, I_d), xi ~ N(0, 1). The target vector has length
+1, the source vector length `length`, and they meet at the angle theta. Networks are deep linear, beta_hat =
+W_1 ... W_L with L = `depth`, trained by gradient flow from vanishing initialisation. Risk is the noise-free
+excess |beta_hat - beta_target|^2, gain is risk(scratch) - risk(transfer): positive where transfer helps.
+Exact holds at any n and d; a limit means n, d to infinity at gamma = n / d. A source sample has gamma_source
+= n_source / d rows of noise sigma_source; None is the infinite sample, whose noise averages out. Angles are
+radians, noises standard deviations, ridges multiply |coefficients|^2 beside a *mean* squared error.
+Everything broadcasts; what cannot be is a ValueError, by the rules of `check`. Setting: Tahir, Ganguli &
+Rotskoff 2025. `form="flow"` and what follows from it, source lengths and exact finite sources are this
+project's."""
 
-import warnings
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from reuselab.check import Rule, choice, integer, number
+from reuselab.theory import descent
+
+Array = np.ndarray
 METHODS = ("scratch", "linear", "fine_tune")
 FORMS = ("flow", "published")
-TINY = np.finfo(float).tiny
+SOLVERS = ("closed", "descent")
+ATOM = 1e-7  # noise below this counts as none where a formula would divide by its square
+AT_LEAST_0, AT_LEAST_1, ABOVE_0, ANGLE = number(0), number(1), number(0, above=True), number(0, np.pi)
+DEPTH = integer(2, 10_000_000)
+COUNT = {
+    "n": integer(1, 10**9),
+    "d": integer(2, 10**9),
+    "draws": integer(1, 10**9),
+    "seed": integer(0, 2**64),
+}
 
 
-def _real(name, value, low=0.0, high=np.inf, whole=False):
-    x = np.asarray(value, dtype=float)
-    if not np.all((x >= low) & (x <= high) & np.isfinite(x) & (not whole or x == np.floor(x))):
-        top = "" if high == np.inf else f" and at most {high:.6g}"
-        bottom = "above 0" if low == TINY else f"at least {low:g}"
-        raise ValueError(f"{name} must be a finite {'integer' if whole else 'number'}, {bottom}{top}")
-    return x
+def _checked(name: str, value: ArrayLike, rule: Rule) -> Array:
+    """`value` as an array of floats; its extremes are held to `rule`, which asks for an interval."""
+    values = np.asarray(value)
+    if values.dtype.kind not in "iuf" or not values.size:
+        rule(name, value)
+        return values.astype(float)
+    for extreme in (values.min(), values.max()):
+        rule(name, extreme.item())
+    return values.astype(float)
 
 
-def _choice(name, value, options):
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(options)}")
-
-
-def _one(name, value, low=0.0, whole=False):
-    x = _real(name, value, low, whole=whole)
-    if x.ndim:
-        raise ValueError(f"{name} must be one number, at least {low:g}, not an array")
-    return int(x) if whole else float(x)
-
-
-def _variance(sigma, freedom):
+def _variance(sigma: Array, freedom: Array) -> Array:
     """sigma^2 / freedom; infinite for freedom <= 0, yet 0 without noise."""
     ratio = sigma**2 / np.where(freedom > 0, freedom, 1.0)
     return np.where(sigma > 0, np.where(freedom > 0, ratio, np.inf), 0.0)
 
 
-def _norm(gamma, sigma):
-    """Limit of |X^+ y|^2: min(gamma, 1) (1 + sigma^2 / |1 - gamma|); infinite at gamma = 1 with noise."""
-    return np.minimum(gamma, 1) * (1 + _variance(sigma, np.abs(1 - gamma)))
+def _squared_norm(gamma: Array, sigma: Array, length: ArrayLike = 1.0) -> Array:
+    """Limit of |X^+ y|^2: min(gamma, 1) (length^2 + sigma^2 / |1 - gamma|); infinite at gamma = 1 with
+    noise."""
+    return np.minimum(gamma, 1) * (np.square(length) + _variance(sigma, np.abs(1 - gamma)))
 
 
-def _source(gamma_source, sigma_source):
-    """Overlap m = beta_hat . beta and squared norm B of the learnt source vector beta_hat, in the limit."""
-    sigma_source = _real("sigma_source", sigma_source)
+# What the source leaves.
+
+
+def _source(
+    gamma_source: ArrayLike | None, sigma_source: ArrayLike, length: ArrayLike
+) -> tuple[Array, Array]:
+    """Limits of m, the learnt source vector along the true direction, and of B, its squared norm."""
+    noise, norm = _checked("sigma_source", sigma_source, AT_LEAST_0), _checked("length", length, ABOVE_0)
     if gamma_source is None:
-        return np.ones((2, *sigma_source.shape))
-    gamma_source = _real("gamma_source", gamma_source, TINY)
-    return np.minimum(gamma_source, 1), _norm(gamma_source, sigma_source)
+        m = norm + 0 * noise
+        return m, m**2
+    gamma = _checked("gamma_source", gamma_source, ABOVE_0)
+    return norm * np.minimum(gamma, 1), _squared_norm(gamma, noise, norm)
 
 
-def scratch_risk(n, d, sigma, limit=False):
-    """Mean risk of the minimum-norm interpolator X^+ y, to which training from scratch converges.
+def source_overlap(
+    d: ArrayLike | None = None,
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Mean squared cosine of the angle between the learnt and the true source vector: exact at `d`, the limit
+    for None.
 
-    Exact: max(1 - n/d, 0) + sigma^2 min(n, d) / (|n - d| - 1), infinite for |n - d| <= 1 with noise.
-    Limit: max(1 - gamma, 0) + sigma^2 min(gamma, 1) / |1 - gamma|, infinite at gamma = n/d = 1 with noise.
-    ValueError: n < 1 or d < 1 (with `limit` n < 0 or d <= 0), sigma < 0, anything not finite.
+    The limit is m^2 / B. Exact, with p = min(n_source, d), q = |n_source - d| + 1 and F Gauss's
+    hypergeometric function: (p / d) [1 - (1 - 1/p) F(1, q/2; d/2 + 1; -length^2 / sigma_source^2)]. For X^+
+    xi = Q' g / tau in the row space Q of X, g Gaussian and tau^2 ~ chi^2_q apart from it, and the true
+    vector's share of that space is Beta(p/2, (d - p)/2): given both, the squared cosine is a noncentral beta
+    variable, and each of the two averages leaves such an F. n_source is gamma_source d, rounded, as in
+    `simulate`. ValueError: d < 1, gamma_source or length not above 0, sigma_source < 0."""
+    m, B = _source(gamma_source, sigma_source, length)
+    if d is None or gamma_source is None:
+        return m**2 / B
+    d = _checked("d", d, AT_LEAST_1)
+    rows = np.maximum(np.round(np.asarray(gamma_source) * d), 1)
+    p, q = np.minimum(rows, d), np.abs(rows - d) + 1
+    return p / d * (1 - (1 - 1 / p) * _noise_share(d, q, np.asarray(sigma_source) / length))
+
+
+def _noise_share(d: ArrayLike, q: ArrayLike, noise: ArrayLike) -> Array:
+    """F(1, q/2; d/2 + 1; -1 / noise^2) as its Euler integral, (d/2) int_0^1 (1 - t)^(d/2 - 1) (1 + t /
+    noise^2)^(-q/2) dt.
+
+    Trapezium rule in log(t / (1 - t)), exact to rounding. (SciPy's hyp2f1 is wrong, or nan, for d in the
+    hundreds.)"""
+    d, q, noise = np.broadcast_arrays(np.asarray(d, dtype=float), q, noise)
+    x = np.linspace(-70, 40, 2201).reshape(-1, *[1] * d.ndim)
+    t, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+    bent = np.log1p(t / np.maximum(noise, ATOM) ** 2)
+    integral = np.exp(d / 2 * np.log(rest) - q / 2 * bent) * t
+    return np.where(noise > ATOM, d / 2 * integral.sum(0) * 0.05, 0.0)
+
+
+def _misfit(d: ArrayLike | None, theta: ArrayLike, *source: Any) -> Array:
+    """Mean sin^2 of the angle between target and learnt feature: exact at `d`, the limit for None.
+
+    What the learnt feature has beside the source's direction is spread evenly over the other d - 1
+    dimensions."""
+    theta = _checked("theta", theta, ANGLE)
+    overlap = source_overlap(d, *source)
+    beside = 0.0 if d is None else (1 - overlap) / np.maximum(np.asarray(d) - 1.0, 1)
+    return np.sin(theta) ** 2 + (1 - overlap) * np.cos(theta) ** 2 - beside * np.sin(theta) ** 2
+
+
+# Training from scratch.
+
+
+def scratch_risk(n: ArrayLike, d: ArrayLike, sigma: ArrayLike) -> Array:
+    """Exact mean risk of the minimum-norm interpolator X^+ y, to which training from scratch converges.
+
+    max(1 - n/d, 0) + sigma^2 min(n, d) / (|n - d| - 1), infinite for |n - d| <= 1 with noise.
+    ValueError: n < 1 or d < 1, sigma < 0, anything not finite.
     """
-    n, d = _real("n", n, 0.0 if limit else 1.0), _real("d", d, TINY if limit else 1.0)
-    sigma = _real("sigma", sigma)
-    if limit:
-        return np.maximum(1 - n / d, 0) + _norm(n / d, sigma) - np.minimum(n / d, 1)
+    n, d = _checked("n", n, AT_LEAST_1), _checked("d", d, AT_LEAST_1)
+    sigma = _checked("sigma", sigma, AT_LEAST_0)
     return np.maximum(1 - n / d, 0) + np.minimum(n, d) * _variance(sigma, np.abs(n - d) - 1)
 
 
-def ridge_risk(gamma, sigma, ridge):
+def scratch_limit(gamma: ArrayLike, sigma: ArrayLike) -> Array:
+    """Limit of `scratch_risk`: max(1 - gamma, 0) + sigma^2 min(gamma, 1) / |1 - gamma|, infinite at gamma = 1
+    with noise.
+
+    ValueError: gamma < 0 or sigma < 0.
+    """
+    gamma, sigma = _checked("gamma", gamma, AT_LEAST_0), _checked("sigma", sigma, AT_LEAST_0)
+    return np.maximum(1 - gamma, 0) + _squared_norm(gamma, sigma, 0.0)
+
+
+def ridge_risk(gamma: ArrayLike, sigma: ArrayLike, ridge: ArrayLike) -> Array:
     """Limit risk of ridge regression from scratch, argmin |y - X b|^2 / n + ridge |b|^2.
 
-    [sigma^2 k (1 - u) + u (k u + ridge)] / root with k = 1/gamma, a = 1 - k + ridge, root = sqrt(a^2 + 4 k ridge),
-    u = (root - a) / (2 k) = ridge m(-ridge), m the Stieltjes transform of the Marchenko-Pastur law of X^T X / n.
-    ValueError: gamma or ridge not above 0, sigma < 0.
-    """
-    gamma, sigma, ridge = _real("gamma", gamma, TINY), _real("sigma", sigma), _real("ridge", ridge, TINY)
+    [sigma^2 k (1 - u) + u (k u + ridge)] / root with k = 1/gamma, a = 1 - k + ridge, root = sqrt(a^2 + 4 k
+    ridge), u = (root - a) / (2 k) = ridge m(-ridge), m the Stieltjes transform of the Marchenko-Pastur law of
+    X^T X / n. ValueError: gamma or ridge not above 0, sigma < 0."""
+    gamma, sigma = _checked("gamma", gamma, ABOVE_0), _checked("sigma", sigma, AT_LEAST_0)
+    ridge = _checked("ridge", ridge, ABOVE_0)
     k, a = 1 / gamma, 1 - 1 / gamma + ridge
     root = np.sqrt(a**2 + 4 * k * ridge)
     u = np.where(a > 0, 2 * ridge / (np.abs(a) + root), (root - a) / (2 * k))
     return (sigma**2 * k * (1 - u) + u * (k * u + ridge)) / root
 
 
-def best_ridge_risk(gamma, sigma):
-    """Limit risk at the best ridge, sigma^2 / gamma: the positive root of R^2 - (1 - gamma - sigma^2) R - sigma^2 = 0.
+def best_ridge_risk(gamma: ArrayLike, sigma: ArrayLike) -> Array:
+    """Limit risk at the best ridge, sigma^2 / gamma: the positive root of R^2 - (1 - gamma - sigma^2) R -
+    sigma^2 = 0.
 
     It is `ridge_risk` there, with u eliminated. ValueError: gamma < 0 or sigma < 0.
     """
-    gamma, sigma = _real("gamma", gamma), _real("sigma", sigma)
+    gamma, sigma = _checked("gamma", gamma, AT_LEAST_0), _checked("sigma", sigma, AT_LEAST_0)
     a = 1 - gamma - sigma**2
     root = np.hypot(a, 2 * sigma)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(a > 0, (root + a) / 2, np.where(sigma > 0, 2 * sigma**2 / (root - a), 0.0))
 
 
-def _misfit(theta, gamma_source, sigma_source):
-    """sin^2 of the angle between target and learnt feature, 1 - (m^2 / B) cos^2(theta), in the limit."""
-    theta = _real("theta", theta, 0.0, np.pi)
-    m, B = _source(gamma_source, sigma_source)
-    return np.sin(theta) ** 2 + (1 - m**2 / B) * np.cos(theta) ** 2
+# Linear transfer: only the last layer is refitted, on the one feature that the source left.
 
 
-def linear_transfer_risk(n, d, theta, sigma, ridge=0.0, limit=False, gamma_source=None, sigma_source=0.0):
-    """Mean risk when only the last layer is refitted on the one (unit) feature that the source left.
+def linear_transfer_risk(
+    n: ArrayLike,
+    d: ArrayLike,
+    theta: ArrayLike,
+    sigma: ArrayLike,
+    ridge: ArrayLike = 0.0,
+    *,
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Exact mean risk of linear transfer, over source samples too; a ridge penalises the coefficient of the
+    unit feature.
 
-    With s^2 = 1 - (m^2 / B) cos^2(theta), which is sin^2(theta) for an infinite source:
-    exact, ridge 0: s^2 + (s^2 + sigma^2) / (n - 2), infinite for n <= 2 unless s = sigma = 0;
-    exact, ridge > 0: the same average over |feature|^2 ~ chi^2_n, by quadrature;
-    limit: 1 - (1 + 2 ridge) / (1 + ridge)^2 (1 - s^2).
-    A finite source enters through the limit of m and B also where the rest is exact: O(1/d) off.
-    ValueError: n < 1 or d < 1 (ignored with `limit`), theta outside [0, pi], sigma or ridge < 0.
-    """
-    n, d = _real("n", n, 0.0 if limit else 1.0), _real("d", d, 0.0 if limit else 1.0)
-    sigma, ridge = _real("sigma", sigma), _real("ridge", ridge)
-    s2 = _misfit(theta, gamma_source, sigma_source)
-    if limit:
-        return 1 - (1 + 2 * ridge) / (1 + ridge) ** 2 * (1 - s2) + 0 * (n + d + sigma)
-    plain = _variance(np.hypot(np.sqrt(s2), sigma), n - 2)
+    With s^2 the mean squared sine between target and learnt feature, sin^2(theta) for an infinite source: s^2
+    + (s^2 + sigma^2) / (n - 2), infinite for n <= 2 unless s = sigma = 0; with a ridge the same average over
+    |feature|^2 ~ chi^2_n, by quadrature. ValueError: n < 1, d < 1, theta outside [0, pi], sigma or ridge < 0,
+    and as `source_overlap`."""
+    n, d = _checked("n", n, AT_LEAST_1), _checked("d", d, AT_LEAST_1)
+    sigma, ridge = _checked("sigma", sigma, AT_LEAST_0), _checked("ridge", ridge, AT_LEAST_0)
+    s2 = _misfit(d, theta, gamma_source, sigma_source, length)
+    plain = s2 + _variance(np.sqrt(np.maximum(s2, 0) + sigma**2), n - 2) + 0 * d
     if not np.any(ridge):
-        return s2 + plain + 0 * d
+        return plain
     bias, variance = _chi2_means(n, n * ridge)
-    return s2 + np.where(ridge > 0, (1 - s2) * bias + (s2 + sigma**2) * variance, plain) + 0 * d
+    return np.where(ridge > 0, s2 + (1 - s2) * bias + (s2 + sigma**2) * variance, plain)
 
 
-def _chi2_means(n, c):
-    """E[(c / (q + c))^2] and E[q / (q + c)^2] for q ~ chi^2_n: trapezium rule in log q, exact to rounding for c > 0."""
+def _chi2_means(n: Array, c: Array) -> tuple[Array, Array]:
+    """E[(c / (q + c))^2] and E[q / (q + c)^2] for q ~ chi^2_n: trapezium rule in log q, exact to rounding for
+    c > 0."""
     n, c = np.broadcast_arrays(n, c)
     t = np.linspace(np.log(stats.chi2.ppf(1e-18, n)), np.log(stats.chi2.isf(1e-18, n)), 801)
     q = np.exp(t)
@@ -141,20 +217,48 @@ def _chi2_means(n, c):
     return (weight * (c / (q + c)) ** 2).sum(0), (weight * q / (q + c) ** 2).sum(0)
 
 
-def linear_transfer_gain(gamma, theta, sigma, ridge=0.0, gamma_source=None, sigma_source=0.0):
-    """Limit gain of linear transfer, `scratch_risk` - `linear_transfer_risk`; +inf at gamma = 1 with noise.
+def linear_transfer_limit(
+    theta: ArrayLike,
+    ridge: ArrayLike = 0.0,
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Limit of `linear_transfer_risk`: 1 - (1 + 2 ridge) / (1 + ridge)^2 (m^2 / B) cos^2(theta). ValueError:
+    as that."""
+    ridge = _checked("ridge", ridge, AT_LEAST_0)
+    fitted = 1 - _misfit(None, theta, gamma_source, sigma_source, length)
+    return 1 - (1 + 2 * ridge) / (1 + ridge) ** 2 * fitted
 
-    ValueError: gamma < 0, and as those two.
+
+def linear_transfer_gain(
+    gamma: ArrayLike,
+    theta: ArrayLike,
+    sigma: ArrayLike,
+    ridge: ArrayLike = 0.0,
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Limit gain of linear transfer; +inf at gamma = 1 with noise. An infinite source's length does not
+    matter.
+
+    ValueError: as `scratch_limit` and `linear_transfer_limit`.
     """
-    risk = linear_transfer_risk(1, 1, theta, sigma, ridge, True, gamma_source, sigma_source)
-    return scratch_risk(_real("gamma", gamma), 1, sigma, limit=True) - risk
+    return scratch_limit(gamma, sigma) - linear_transfer_limit(
+        theta, ridge, gamma_source, sigma_source, length
+    )
 
 
-def _scale(outside, ratio, depth):
+# Fine-tuning: all layers are trained, from where the source left them.
+
+
+def _scale(outside: Array, ratio: Array, depth: ArrayLike) -> Array:
     """c = z^((L-1)/2) from the one positive root of z^L - outside z^(L-1) = ratio.
 
-    Newton on z - outside - ratio z^(1-L), increasing and concave, from below its root: it climbs without overshoot.
-    """
+    Newton on z - outside - ratio z^(1-L), increasing and concave, from below its root: it climbs without
+    overshoot."""
+    depth = np.asarray(depth, dtype=float)
     z = np.maximum(outside, ratio ** (1 / depth))
     for _ in range(100):
         pull = ratio * z ** (1.0 - depth)
@@ -165,190 +269,212 @@ def _scale(outside, ratio, depth):
     return z ** ((depth - 1) / 2)
 
 
-def fine_tuning_scale(gamma, sigma, depth=2, form="flow", gamma_source=None, sigma_source=0.0):
-    """Limit of c in beta_hat = X^+ y + c (I - P) beta_hat_source, gamma < 1, where fine-tuning all layers ends.
+def fine_tuning_scale(
+    gamma: ArrayLike,
+    sigma: ArrayLike,
+    depth: ArrayLike = 2,
+    form: str = "flow",
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Limit of c in beta_hat = X^+ y + c (I - P) beta_hat_source, gamma < 1, where fine-tuning all layers
+    ends.
 
-    Gradient flow conserves W_l^T W_l - W_{l+1} W_{l+1}^T. Balanced rank-one source weights keep |W_1| = |W_l|, the part
-    of W_1 outside the row space of X never moves, and so c = (y / B^(1/L))^((L-1)/2) with y the positive root of
-    y^L - (1 - gamma) B^(1/L) y^(L-1) - |X^+ y|^2 = 0. `form="published"` is c = 1 (also what L = 1 would give).
-    ValueError: gamma < 0, sigma < 0, depth no integer >= 2, unknown form. nan for gamma >= 1, where P = I.
-    """
-    _choice("form", form, FORMS)
-    gamma, sigma, depth = _real("gamma", gamma), _real("sigma", sigma), _real("depth", depth, 2, whole=True)
-    m, B = _source(gamma_source, sigma_source)
-    inner = gamma < 1
-    g = np.where(inner, gamma, 0.0)
-    shape = np.broadcast_shapes(g.shape, sigma.shape, depth.shape, B.shape)
-    c = np.ones(shape) if form == "published" else _scale(1 - g, _norm(g, sigma) / B, depth)
-    return np.where(inner, c, np.nan)
+    Gradient flow conserves W_l^T W_l - W_{l+1} W_{l+1}^T. Balanced rank-one source weights keep |W_1| =
+    |W_l|, the part of W_1 outside the row space of X never moves, and so c = (y / B^(1/L))^((L-1)/2) with y
+    the positive root of y^L - (1 - gamma) B^(1/L) y^(L-1) - |X^+ y|^2 = 0. `form="published"` is c = 1 (also
+    what L = 1 would give). ValueError: gamma < 0, sigma < 0, depth no integer >= 2, unknown form, and as
+    `source_overlap`. nan for gamma >= 1, where P = I."""
+    choice(*FORMS)("form", form)
+    gamma, sigma = _checked("gamma", gamma, AT_LEAST_0), _checked("sigma", sigma, AT_LEAST_0)
+    depth = _checked("depth", depth, DEPTH)
+    _, B = _source(gamma_source, sigma_source, length)
+    g = np.where(gamma < 1, gamma, 0.0)
+    if form == "published":
+        c = np.ones(np.broadcast_shapes(g.shape, sigma.shape, depth.shape, B.shape))
+    else:
+        c = _scale(1 - g, _squared_norm(g, sigma) / B, depth)
+    return np.where(gamma < 1, c, np.nan)
 
 
-def fine_tuning_gain(gamma, theta, sigma, depth=2, form="flow", gamma_source=None, sigma_source=0.0):
-    """Limit gain of fine-tuning all layers: (1 - gamma) (2 c m cos(theta) - c^2 B) for gamma < 1, 0 from there on.
+def fine_tuning_gain(
+    gamma: ArrayLike,
+    theta: ArrayLike,
+    sigma: ArrayLike,
+    depth: ArrayLike = 2,
+    form: str = "flow",
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Limit gain of fine-tuning all layers: (1 - gamma) (2 c m cos(theta) - c^2 B) for gamma < 1, 0 from
+    there on.
 
-    c is `fine_tuning_scale`. "published" takes c = 1 (Tahir, Ganguli & Rotskoff 2025); "flow" the scale that gradient
-    flow conserves: the two meet where B = 1 + sigma^2 / (1 - gamma). -inf for a noisy source at gamma_source = 1.
-    ValueError: as `fine_tuning_scale`, and theta outside [0, pi].
-    """
-    theta = _real("theta", theta, 0.0, np.pi)
-    c = fine_tuning_scale(gamma, sigma, depth, form, gamma_source, sigma_source)
-    m, B = _source(gamma_source, sigma_source)
+    c is `fine_tuning_scale`. "published" takes c = 1 (Tahir, Ganguli & Rotskoff 2025); "flow" the scale that
+    gradient flow conserves: the two meet where B = 1 + sigma^2 / (1 - gamma). m and sqrt(B) grow with the
+    source's `length`, c falls more slowly: a source that is too long hurts at any angle. -inf for a noisy
+    source at gamma_source = 1. ValueError: as `fine_tuning_scale`, and theta outside [0, pi]."""
+    theta = _checked("theta", theta, ANGLE)
+    c = fine_tuning_scale(gamma, sigma, depth, form, gamma_source, sigma_source, length)
+    m, B = _source(gamma_source, sigma_source, length)
     gamma = np.asarray(gamma, dtype=float)
     return np.where(gamma < 1, (1 - gamma) * (2 * c * m * np.cos(theta) - c**2 * B), 0.0)
 
 
+# Where transfer neither helps nor hurts.
+
+
 def boundary(
-    sigma,
+    sigma: ArrayLike,
     *,
-    gamma=None,
-    theta=None,
-    method="linear",
-    depth=2,
-    form="flow",
-    ridge=0.0,
-    gamma_source=None,
-    sigma_source=0.0,
-):
-    """Where the limit gain is zero, given either gamma or (linear transfer only) theta; nan where it has no zero.
+    gamma: ArrayLike | None = None,
+    theta: ArrayLike | None = None,
+    method: str = "linear",
+    depth: ArrayLike = 2,
+    form: str = "flow",
+    ridge: ArrayLike = 0.0,
+    gamma_source: ArrayLike | None = None,
+    sigma_source: ArrayLike = 0.0,
+    length: ArrayLike = 1.0,
+) -> Array:
+    """Where the limit gain is zero, given either gamma or (linear transfer only) theta; nan where it has no
+    zero.
 
     Given gamma, the angle in [0, pi/2] up to which transfer helps. With k = (1 + 2 ridge) / (1 + ridge)^2,
-    linear: cos^2 = (1 - R_scratch) B / (k m^2), and pi minus that angle by symmetry; fine-tuning: cos = c B / (2 m).
-    Given theta, [gamma_-, gamma_+, gamma_3] along a new first axis: linear transfer hurts between gamma_- and gamma_+
-    and above gamma_3. With r the transfer risk, b = 2 - r - sigma^2: gamma_+- = (b +- sqrt(b^2 - 4 (1 - r))) / 2, real
-    iff 1 - sqrt(1 - r) >= sigma; gamma_3 = 1 + sigma^2 / r. Without noise gamma_+ = gamma_3 = 1 and nothing helps there.
-    ValueError: not exactly one of gamma and theta, theta with fine-tuning, ridge > 0 with fine-tuning, and as the gains.
-    """
-    _choice("method", method, METHODS[1:])
-    _choice("form", form, FORMS)
+    linear: cos^2 = (1 - R_scratch) B / (k m^2), and pi minus that angle by symmetry; fine-tuning: cos = c B /
+    (2 m). Given theta, [gamma_-, gamma_+, gamma_3] along a new first axis: linear transfer hurts between
+    gamma_- and gamma_+ and above gamma_3. With r the transfer risk, b = 2 - r - sigma^2: gamma_+- = (b +-
+    sqrt(b^2 - 4 (1 - r))) / 2, real iff 1 - sqrt(1 - r) >= sigma; gamma_3 = 1 + sigma^2 / r. Without noise
+    gamma_+ = gamma_3 = 1 and nothing helps there. ValueError: not exactly one of gamma and theta, theta with
+    fine-tuning, ridge > 0 with fine-tuning, and as the gains."""
+    choice(*METHODS[1:])("method", method)
+    choice(*FORMS)("form", form)
+    source = (gamma_source, sigma_source, length)
     if (gamma is None) == (theta is None) or (method == "fine_tune" and (gamma is None or np.any(ridge))):
         raise ValueError(
             "boundary takes exactly one of gamma and theta; for fine_tune it is gamma, with ridge 0"
         )
-    if theta is not None:
-        return _boundary_gammas(
-            _real("sigma", sigma),
-            linear_transfer_risk(1, 1, theta, sigma, ridge, True, gamma_source, sigma_source),
-        )
-    m, B = _source(gamma_source, sigma_source)
+    if gamma is None:
+        assert theta is not None
+        risk = linear_transfer_limit(theta, ridge, *source)
+        return _boundary_gammas(_checked("sigma", sigma, AT_LEAST_0), risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         if method == "fine_tune":
-            return np.arccos(
-                fine_tuning_scale(gamma, sigma, depth, form, gamma_source, sigma_source) * B / (2 * m)
-            )
-        best = 1 - linear_transfer_risk(1, 1, 0.0, sigma, ridge, True, gamma_source, sigma_source)
-        return np.arccos(np.sqrt((1 - scratch_risk(_real("gamma", gamma), 1, sigma, limit=True)) / best))
+            m, B = _source(*source)
+            return np.arccos(fine_tuning_scale(gamma, sigma, depth, form, *source) * B / (2 * m))
+        best = 1 - linear_transfer_limit(0.0, ridge, *source)
+        return np.arccos(np.sqrt((1 - scratch_limit(gamma, sigma)) / best))
 
 
-def _boundary_gammas(sigma, r):
-    root = np.sqrt(1 - r)
+def _boundary_gammas(sigma: Array, risk: Array) -> Array:
+    root = np.sqrt(1 - risk)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(
-            np.where(sigma <= 1 - root, (1 - root) ** 2 - sigma**2, np.nan) * ((1 + root) ** 2 - sigma**2)
-        )
-        upper = (2 - r - sigma**2 + spread) / 2
-        return np.stack([(1 - r) / upper, upper, np.where(r > 0, 1 + sigma**2 / r, np.inf)])
+        hurts = np.where(sigma <= 1 - root, (1 - root) ** 2 - sigma**2, np.nan)
+        upper = (2 - risk - sigma**2 + np.sqrt(hurts * ((1 + root) ** 2 - sigma**2))) / 2
+        return np.stack([(1 - risk) / upper, upper, np.where(risk > 0, 1 + sigma**2 / risk, np.inf)])
+
+
+# Simulation.
+
+
+class Draw(NamedTuple):
+    """One data set: inputs X [n, d], noise xi [n], the learnt source vector [d] at theta = 0, and the rest of
+    its randomness."""
+
+    X: Array
+    xi: Array
+    source: Array
+    rng: np.random.Generator
 
 
 def simulate(
-    n,
-    d,
-    theta,
-    sigma,
-    method="scratch",
-    draws=20,
-    seed=0,
-    solver="closed",
-    depth=2,
+    n: int,
+    d: int,
+    theta: ArrayLike,
+    sigma: ArrayLike,
+    method: str = "scratch",
+    draws: int = 20,
+    seed: int = 0,
+    solver: str = "closed",
+    depth: int = 2,
     *,
-    ridge=0.0,
-    gamma_source=None,
-    sigma_source=0.0,
-    steps=None,
-    lr=None,
-    tolerance=1e-8,
-    max_steps=200_000,
-    scale=1e-5,
-    width=1,
-    fineness=300.0,
-):
-    """Risk on each of `draws` Gaussian data sets, shape (draws, *broadcast(theta, sigma)).
+    ridge: float = 0.0,
+    gamma_source: float | None = None,
+    sigma_source: float = 0.0,
+    length: float = 1.0,
+    units: float = 1.0,
+    **descent_options: Any,
+) -> Array:
+    """Risk on each of `draws` Gaussian data sets, shape (draws, *broadcast(theta, sigma)), in squared units
+    of y.
 
-    The data of draw i depend on (seed, i, n, d) alone: calls that differ in theta, sigma, method, solver or depth are
-    paired. The target is e_1 and the source turns in the plane of e_1 and e_2, which by rotation invariance lets one
-    draw serve every theta; a finite source sample of round(gamma_source d) rows is turned along with it.
+    The data of draw i depend on (seed, i, n, d) alone: calls that differ in theta, sigma, method, solver,
+    depth, length or units are paired. The target is e_1 and the source turns in the plane of e_1 and e_2,
+    which by rotation invariance lets one draw serve every theta; a finite source sample of round(gamma_source
+    d) rows is turned along with it. `units` multiplies every y, the source's too, noise and all; `length` the
+    source vector alone.
 
-    solver="closed", float64 linear algebra: "scratch" X^+ y (ridge regression with `ridge`), "linear" least squares
-    (ridge) on the unit feature, "fine_tune" X^+ y + c (I - P) beta_hat_source, c solved for this very draw.
-    solver="descent": full-batch gradient descent on the mean squared error of a deep linear network of `depth` layers
-    and hidden `width`, from balanced rank-one weights: beta_hat_source, or a random vector of layer norm `scale` for
-    "scratch"; "linear" trains the last layer only. Such weights stay rank one, so that `width` changes no risk. Inputs
-    are turned to their principal axes, with which gradient descent commutes: the risks are those of the unturned data.
-    `steps=None` runs until every gradient (with respect to beta_hat) is below `tolerance`, or warns (RuntimeWarning)
-    after `max_steps`; `steps=k` stops after exactly k, converged or not. `lr=None` is half the stable step at the current
-    weights, and the shorter the larger gradient times `fineness` is: finite steps break the conservation law, by an
-    amount in the risk that falls as 1 / `fineness`. A number is a fixed rate, stable while
-    lr lambda_max (|W_1|^2 + |W_2|^2) < 1 at depth 2, lambda_max ~ (1 + 1/sqrt(gamma))^2 being the top of X^T X / n.
-    ValueError: n < 1, d < 2, theta outside [0, pi], negative sigma or ridge, depth < 2, an unknown method or solver,
-    ridge > 0 with fine-tuning or descent, a learning rate that diverges.
-    """
-    _choice("method", method, METHODS)
-    _choice("solver", solver, ("closed", "descent"))
-    n, d, draws, seed, depth, width = (
-        _one(name, value, low, whole=True)
-        for name, value, low in (
-            ("n", n, 1),
-            ("d", d, 2),
-            ("draws", draws, 1),
-            ("seed", seed, 0),
-            ("depth", depth, 2),
-            ("width", width, 1),
-        )
-    )
-    ridge, sigma_source = _one("ridge", ridge), _one("sigma_source", sigma_source)
-    theta, sigma = np.broadcast_arrays(_real("theta", theta, 0.0, np.pi), _real("sigma", sigma))
+    solver="closed", float64 linear algebra: "scratch" X^+ y (ridge regression with `ridge`), "linear" least
+    squares on the source's feature (a ridge penalises the coefficient of the unit feature), "fine_tune" X^+ y
+    + c (I - P) beta_hat_source, c solved for this very draw. solver="descent": full-batch gradient descent on
+    the mean squared error of a deep linear network of `depth` layers, from balanced rank-one weights:
+    beta_hat_source, or a small random vector for "scratch"; "linear" trains the last layer only.
+    descent_options: see `descent.Options`. ValueError: n < 1, d < 2, theta outside [0, pi], negative sigma or
+    ridge, depth < 2, length or units not above 0, an unknown method or solver, ridge > 0 with fine-tuning or
+    descent, options of a descent without one, a rate that diverges."""
+    choice(*METHODS)("method", method)
+    choice(*SOLVERS)("solver", solver)
+    for name, count in {"n": n, "d": d, "draws": draws, "seed": seed}.items():
+        COUNT[name](name, count)
+    DEPTH("depth", depth)
+    for name, level in {"ridge": ridge, "sigma_source": sigma_source}.items():
+        AT_LEAST_0(name, level)
+    for name, factor in {"length": length, "units": units}.items():
+        ABOVE_0(name, factor)
     if ridge and (solver == "descent" or method == "fine_tune"):
         raise ValueError("ridge must be 0 with method='fine_tune' or solver='descent'")
-    n_source = (
-        None
-        if gamma_source is None
-        else _one(
-            "gamma_source * d, rounded,",
-            np.round(_one("gamma_source", gamma_source, TINY) * d),
-            1,
-            whole=True,
-        )
-    )
-    data = (_draw(n, d, n_source, sigma_source, seed, i) for i in range(draws))
-    flat = theta.ravel(), sigma.ravel()
+    if descent_options and solver == "closed":
+        raise ValueError(f"{', '.join(descent_options)} must go with solver='descent'")
+    theta, sigma = np.broadcast_arrays(_checked("theta", theta, ANGLE), _checked("sigma", sigma, AT_LEAST_0))
+    source = _rows(gamma_source, d), units * sigma_source, units * length
+    data = (_draw(n, d, source[0], source[1], seed, i, source[2]) for i in range(draws))
+    task = theta.ravel(), units * sigma.ravel(), units
     if solver == "closed":
-        risks = np.stack([_closed(*draw[:3], *flat, method, depth, ridge) for draw in data])
+        risks = np.stack([_closed(draw, *task, method, depth, ridge) for draw in data])
     else:
-        options = dict(
-            steps=steps if steps is None else _one("steps", steps, whole=True),
-            lr=lr if lr is None else _one("lr", lr, TINY),
-            tolerance=_one("tolerance", tolerance, TINY),
-            max_steps=_one("max_steps", max_steps, 1, whole=True),
-            fineness=_one("fineness", fineness, 1.0),
-        )
-        risks = _descent(data, *flat, method, depth, width, _one("scale", scale, TINY), options)
+        risks = _descended(data, *task, method, depth, descent.Options(**descent_options))
     return risks.reshape(draws, *theta.shape)
 
 
-def _draw(n, d, n_source, sigma_source, seed, i):
-    """X (n, d), xi (n,), the source estimate (d,) of e_1 (min-norm fit or e_1 itself), and the draw's generator."""
+def _rows(gamma_source: float | None, d: int) -> int | None:
+    if gamma_source is None:
+        return None
+    ABOVE_0("gamma_source", gamma_source)
+    rows = round(gamma_source * d)
+    integer(1, 10**9)("gamma_source * d, rounded,", rows)
+    return rows
+
+
+def _draw(
+    n: int, d: int, n_source: int | None, sigma_source: float, seed: int, i: int, length: float = 1.0
+) -> Draw:
+    """Draw i; its source is the min-norm fit of length e_1, or that vector itself."""
     rng = np.random.default_rng([seed, i, n, d])
-    X, xi, e1 = rng.standard_normal((n, d)), rng.standard_normal(n), np.eye(1, d)[0]
+    X, xi = rng.standard_normal((n, d)), rng.standard_normal(n)
     if n_source is None:
-        return X, xi, e1, rng
+        return Draw(X, xi, length * np.eye(1, d)[0], rng)
     X_source, xi_source = rng.standard_normal((n_source, d)), rng.standard_normal(n_source)
-    return X, xi, _fit(X_source, X_source[:, :1] + sigma_source * xi_source[:, None])[:, 0], rng
+    y_source = length * X_source[:, :1] + sigma_source * xi_source[:, None]
+    return Draw(X, xi, _fit(X_source, y_source)[:, 0], rng)
 
 
-def _fit(X, V, ridge=0.0):
-    """argmin |V - X F|^2 / n + ridge |F|^2 (min-norm at ridge 0), through the smaller Gram matrix; X itself at n = d.
+def _fit(X: Array, V: Array, ridge: float = 0.0) -> Array:
+    """argmin |V - X F|^2 / n + ridge |F|^2 (min-norm at ridge 0), through the smaller Gram matrix; X itself
+    at n = d.
 
-    NumPy's solver and not SciPy's Cholesky: the two ship a BLAS each, whose idle threads fight over the cores.
-    """
+    NumPy's solver and not SciPy's Cholesky: the two ship a BLAS each, whose idle threads fight over the
+    cores."""
     n, d = X.shape
     if n == d and ridge == 0:
         return np.linalg.solve(X, V)
@@ -358,125 +484,116 @@ def _fit(X, V, ridge=0.0):
     return X.T @ solution if n <= d else solution
 
 
-def _turned(source, theta):
-    """Columns E = [e_1, e_2, rest] (d, 3) and weights (3, k) such that E @ weights are the sources turned to theta."""
+def _turned(source: Array, theta: Array) -> tuple[Array, Array]:
+    """Columns E = [e_1, e_2, rest] (d, 3) and weights (3, k) such that E @ weights are the sources turned to
+    theta."""
     E = np.eye(len(source), 3)
     E[:, 2] = np.concatenate([[0, 0], source[2:]])
     cosine, sine = np.cos(theta), np.sin(theta)
-    return E, np.stack(
-        [source[0] * cosine - source[1] * sine, source[0] * sine + source[1] * cosine, sine * 0 + 1]
-    )
+    first, second = source[0] * cosine - source[1] * sine, source[0] * sine + source[1] * cosine
+    return E, np.stack([first, second, np.ones_like(theta)])
 
 
-def _closed(X, xi, source, theta, sigma, method, depth, ridge):
-    """Risks (k,) of one draw at k pairs of theta and sigma."""
-    n, d = X.shape
-    E, weights = _turned(source, theta)
-    target = E[:, :1]
-    V = np.column_stack([X @ E, xi])
+def _closed(
+    draw: Draw, theta: Array, sigma: Array, units: float, method: str, depth: int, ridge: float
+) -> Array:
+    """Risks (k,) of one draw at k pairs of theta and sigma, the latter in units of y."""
+    E, weights = _turned(draw.source, theta)
+    target, n = units * E[:, :1], len(draw.X)
+    V = np.column_stack([draw.X @ E, draw.xi])
     if method == "linear":
-        unit = weights / np.linalg.norm(source)
-        feature = V[:, :3] @ unit
-        amplitude = ((V[:, :1] + V[:, 3:] * sigma) * feature).sum(0) / ((feature**2).sum(0) + n * ridge)
-        return ((amplitude * (E @ unit) - target) ** 2).sum(0)
-    F = _fit(X, V, ridge)
-    beta = F[:, :1] + F[:, 3:] * sigma
-    if method == "fine_tune" and n < d:
-        outside = (E - F[:, :3]) @ weights
-        squares = (source**2).sum(), (outside**2).sum(0), (beta**2).sum(0)
-        beta = beta + _scale(squares[1] / squares[0], squares[2] / squares[0], depth) * outside
+        y, feature = units * V[:, :1] + V[:, 3:] * sigma, V[:, :3] @ weights
+        penalty = n * ridge * (draw.source**2).sum()
+        amplitude = (y * feature).sum(0) / ((feature**2).sum(0) + penalty)
+        return ((amplitude * (E @ weights) - target) ** 2).sum(0)
+    F = _fit(draw.X, V, ridge)
+    beta = units * F[:, :1] + F[:, 3:] * sigma
+    if method == "fine_tune" and n < len(E):
+        outside, B = (E - F[:, :3]) @ weights, (draw.source**2).sum()
+        beta = beta + _scale((outside**2).sum(0) / B, (beta**2).sum(0) / B, depth) * outside
     return ((beta - target) ** 2).sum(0)
 
 
-def _descent(data, theta, sigma, method, depth, width, scale, options):
-    """Risks (draws, k): every draw and every pair of theta and sigma is one network, all trained side by side."""
-    spectra, optima, starts, frames, inner = [], [], [], [], []
-    for X, xi, source, rng in data:
-        U, S, Vt = np.linalg.svd(X, full_matrices=False)
-        random = rng.standard_normal((len(source), 1))
-        E, weights = _turned(source, theta)
-        start = (
-            E @ weights if method != "scratch" else scale**depth * random / np.linalg.norm(random) + 0 * theta
-        )
-        outside = start - Vt.T @ (Vt @ start) if len(X) < X.shape[1] else 0 * start
-        length = np.linalg.norm(outside, axis=0)
-        inside = rng.standard_normal((depth - 1, width))
-        for j in range(theta.size):
-            frames.append(np.vstack([Vt, outside[:, j] / (length[j] or 1)]))
-            starts.append(np.append(Vt @ start[:, j], length[j]))
-            optima.append(np.append(U.T @ (X[:, 0] + sigma[j] * xi) / S, 0.0))
-            spectra.append(np.append(2 * S**2 / len(X), 0.0))
-            inner.append(inside / np.linalg.norm(inside, axis=1, keepdims=True))
-    layers = _balanced(np.stack(starts), np.stack(inner))
+def _descended(
+    data: Iterable[Draw],
+    theta: Array,
+    sigma: Array,
+    units: float,
+    method: str,
+    depth: int,
+    options: descent.Options,
+) -> Array:
+    """Risks (draws, k): every draw and every pair of theta and sigma is one network, all trained side by
+    side."""
+    networks = [net for draw in data for net in _networks(draw, theta, sigma, units, method, depth, options)]
+    spectra, optima, starts, frames, inner = (np.stack(part) for part in zip(*networks))
+    layers = descent.balanced(starts, inner)
     trained = layers[-1:] if method == "linear" else layers
-    coordinates = _descend(layers, trained, np.stack(spectra), np.stack(optima), **options)
-    betas = np.einsum("ri,rid->rd", coordinates, np.stack(frames))
-    betas[:, 0] -= 1
+    coordinates = descent.descend(layers, trained, spectra, optima, options)
+    betas = np.einsum("ri,rid->rd", coordinates, frames)
+    betas[:, 0] -= units
     return (betas**2).sum(1).reshape(-1, theta.size)
 
 
-def _balanced(start, inner):
-    """Rank-one layers W_1 (r, D, width), ..., W_L (r, width, 1) of equal norm whose product is `start` (r, D)."""
-    norm = np.linalg.norm(start, axis=1)[:, None]
-    size = norm ** (1 / (inner.shape[1] + 1))
-    vectors = [start / norm, *np.moveaxis(inner, 1, 0), np.ones_like(norm)]
-    return [size[:, :, None] * a[:, :, None] * b[:, None, :] for a, b in zip(vectors, vectors[1:])]
+def _networks(
+    draw: Draw,
+    theta: Array,
+    sigma: Array,
+    units: float,
+    method: str,
+    depth: int,
+    options: descent.Options,
+) -> list[tuple[Array, ...]]:
+    """(spectrum, optimum, start, frame, inner vectors) of one draw's networks: coordinates on the rows of the
+    frame.
 
-
-def _gradients(layers, spectrum, optimum):
-    """beta (r, D) and the gradient of sum spectrum (beta - optimum)^2 / 2 in every layer."""
-    right = [np.ones((len(spectrum), 1))]
-    for W in reversed(layers):
-        right.append(np.einsum("rij,rj->ri", W, right[-1]))
-    left, gradients = spectrum * (right[-1] - optimum), []
-    for W, r in zip(layers, right[-2::-1]):
-        gradients.append(left[:, :, None] * r[:, None, :])
-        left = np.einsum("rij,ri->rj", W, left)
-    return right[-1], gradients
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _descend(layers, trained, spectrum, optimum, steps, lr, tolerance, max_steps, fineness):
-    """End-to-end vectors (r, D) after descent on `trained`, a tail of `layers`; changes the layers in place."""
-    depth, top = len(layers), spectrum.max(1)
-    for step in range((max_steps if steps is None else steps) + 1):
-        beta, gradients = _gradients(layers, spectrum, optimum)
-        gradients = gradients[-len(trained) :]
-        size = np.max([np.einsum("rij,rij->r", W, W) for W in layers], axis=0) ** 0.5
-        slope = np.linalg.norm(gradients[0], axis=(1, 2)) / size ** (depth - 1)
-        if not np.all(np.isfinite(slope)):
-            raise ValueError("lr must be smaller here: the descent diverged")
-        if step == steps or (steps is None and np.all(slope <= tolerance)):
-            return beta
-        curvature = depth * (top * size ** (2 * depth - 2) + fineness * slope * size ** (depth - 2))
-        rate = lr or (0.5 / curvature)[:, None, None]
-        for W, gradient in zip(trained, gradients):
-            W -= rate * gradient
-    warnings.warn(
-        f"{np.sum(slope > tolerance)} of {len(slope)} descents not converged after {max_steps} steps: "
-        f"gradient up to {slope.max():.1e}, tolerance {tolerance:.1e}",
-        RuntimeWarning,
-        stacklevel=5,
-    )
-    return beta
-
-
-def distances(theta, sigma, length=1.0, units=1.0):
-    """(KL, W2) between the laws of (x, y) in source and target: Kullback-Leibler in nats, 2-Wasserstein in units of y.
-
-    The source vector has norm `length`, the target's is 1, both have noise `sigma`, y is measured in `units`. Then
-    KL(source | target) = |length beta_s - beta_t|^2 / (2 sigma^2), and for centred Gaussians W2^2 = tr S_1 + tr S_2
-    - 2 |L_1^T L_2|_* with S_i = L_i L_i^T and |.|_* the sum of singular values; only the plane of the two vectors and
-    y differ, so three dimensions suffice. ValueError: theta outside [0, pi], sigma, length or units not above 0.
+    The frame is the row space of X and, last, the direction of the start outside it.
     """
-    theta = _real("theta", theta, 0.0, np.pi)
-    sigma, length, units = (
-        _real(name, value, TINY) for name, value in (("sigma", sigma), ("length", length), ("units", units))
+    U, S, Vt = np.linalg.svd(draw.X, full_matrices=False)
+    n, d = draw.X.shape
+    random = draw.rng.standard_normal((d, 1))
+    E, weights = _turned(draw.source, theta)
+    small = options.scale**depth * random / np.linalg.norm(random) + 0 * theta
+    start = E @ weights if method != "scratch" else small
+    outside = start - Vt.T @ (Vt @ start) if n < d else 0 * start
+    length = np.linalg.norm(outside, axis=0)
+    inner = draw.rng.standard_normal((depth - 1, options.width))
+    inner /= np.linalg.norm(inner, axis=1, keepdims=True)
+    return [
+        (
+            np.append(2 * S**2 / n, 0.0),
+            np.append(U.T @ (units * draw.X[:, 0] + sigma[j] * draw.xi) / S, 0.0),
+            np.append(Vt @ start[:, j], length[j]),
+            np.vstack([Vt, outside[:, j] / (length[j] or 1)]),
+            inner,
+        )
+        for j in range(theta.size)
+    ]
+
+
+# How far apart two data sets are.
+
+
+def distances(
+    theta: ArrayLike, sigma: ArrayLike, length: ArrayLike = 1.0, units: ArrayLike = 1.0
+) -> tuple[Array, Array]:
+    """(KL, W2) between the laws of (x, y) in source and target: Kullback-Leibler in nats, 2-Wasserstein in
+    units of y.
+
+    The source vector has norm `length`, the target's is 1, both have noise `sigma`, y is measured in `units`.
+    Then KL(source | target) = |length beta_s - beta_t|^2 / (2 sigma^2), and for centred Gaussians W2^2 = tr
+    S_1 + tr S_2 - 2 |L_1^T L_2|_* with S_i = L_i L_i^T and |.|_* the sum of singular values; only the plane
+    of the two vectors and y differ, so three dimensions suffice. ValueError: theta outside [0, pi], sigma,
+    length or units not above 0."""
+    theta, sigma, length, units = np.broadcast_arrays(
+        _checked("theta", theta, ANGLE),
+        _checked("sigma", sigma, ABOVE_0),
+        _checked("length", length, ABOVE_0),
+        _checked("units", units, ABOVE_0),
     )
-    theta, sigma, length, units = np.broadcast_arrays(theta, sigma, length, units)
     kl = (length**2 - 2 * length * np.cos(theta) + 1) / (2 * sigma**2)
     source, target = np.zeros((2, *theta.shape, 3, 3))
-    source[..., 0, 0] = source[..., 1, 1] = target[..., 0, 0] = target[..., 1, 1] = 1
+    source[..., [0, 1], [0, 1]] = target[..., [0, 1], [0, 1]] = 1
     source[..., 2, 0], source[..., 2, 1] = units * length * np.cos(theta), units * length * np.sin(theta)
     target[..., 2, 0] = units
     source[..., 2, 2] = target[..., 2, 2] = units * sigma

@@ -1,30 +1,29 @@
 """Transfer between two-layer ReLU networks: the nonlinear check of "features are fate".
 
-A network is f(x) = sum_j v_j max(w_j . x, 0) with directions w [width, d] and heads v [width]; x ~ N(0, I_d). Teachers have
-unit directions and E f^2 = 1. The target keeps the source teacher's neurons but for a fraction mu, which are ablated: new
-ones take their place, or, with `replace=False`, nothing. Risk is the noise-free excess E (f_hat - f_target)^2, gain is
-risk(scratch) - risk(transfer). Every expectation over x is exact: products of ReLUs average to the arc-cosine kernel.
-Setting: Tahir, Ganguli & Rotskoff 2025, section 4, as described in public notes; the recipe is this project's.
-"""
+A network is f(x) = sum_j v_j max(w_j . x, 0) with directions w [width, d] and heads v [width]; x ~ N(0, I_d).
+Teachers have unit directions and E f^2 = 1. The target keeps the source teacher's neurons but for a fraction
+mu, which are ablated: new ones take their place, or, with `replace=False`, nothing. Risk is the noise-free
+excess E (f_hat - f_target)^2, gain is risk(scratch) - risk(transfer). Every expectation over x is exact:
+products of ReLUs average to the arc-cosine kernel. Setting: Tahir, Ganguli & Rotskoff 2025, section 4, as
+described in public notes; the recipe is this project's."""
 
-import multiprocessing
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from pebble import ProcessPool
+from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from reuselab.check import Rule, boolean, integer, number, several
 from reuselab.stats import interval
 
 METHODS = ("scratch", "random", "linear", "fine_tune")
+PENALTIES = np.logspace(
+    -10, 0, 31
+)  # of `solve`, as shares of the largest eigenvalue of the features' Gram matrix
 SPAN = 1e-12  # directions of the Gram matrix below this share of its largest eigenvalue are no features
 RULES: dict[str, Rule] = {
     "d": integer(2, 10_000),
@@ -42,12 +41,10 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check(replace: bool = True, ablations: Sequence[float] = (), teacher_width: int = 2, **_) -> None:
-    """Refuse values that are possible one by one and not together: ablation of every neuron, and none put in its place."""
-    if not replace and ablations and round(max(ablations) * teacher_width) >= teacher_width:
-        raise ValueError(
-            f"ablations must leave a neuron where replace is false; {max(ablations):g} ablates all {teacher_width}"
-        )
+def check_ablation(mu: float, width: int, *, replace: bool) -> None:
+    """ValueError where all `width` neurons are ablated and nothing takes their place."""
+    if not replace and round(mu * width) >= width:
+        raise ValueError(f"ablations must leave a neuron where replace is false; {mu:g} ablates all {width}")
 
 
 class Net(NamedTuple):
@@ -59,10 +56,11 @@ class Net(NamedTuple):
 
 @dataclass(frozen=True)
 class Setting:
-    """Sizes and recipe. `source_steps` batches of `batch` fresh noiseless source samples, `steps` full-batch target steps.
+    """Sizes and recipe. `source_steps` batches of `batch` fresh noiseless source samples, `steps` full-batch
+    target steps.
 
-    Adam throughout, its rate falling linearly to 0 from `source_lr` and from `lr`. Raises ValueError for a value out of range.
-    """
+    Adam throughout, its rate falling linearly to 0 from `source_lr` and from `lr`. Raises ValueError for a
+    value out of range."""
 
     d: int = 50
     teacher_width: int = 50
@@ -76,17 +74,16 @@ class Setting:
     batch: int = 512
 
     def __post_init__(self):
-        for name, rule in RULES.items():
-            if hasattr(self, name):
-                rule(name, getattr(self, name))
+        for name, value in vars(self).items():
+            if name in RULES:
+                RULES[name](name, value)
 
 
 def gram(u: ArrayLike, w: ArrayLike) -> np.ndarray:
     """E max(u_i . x, 0) max(w_j . x, 0) over x ~ N(0, I): [len(u), len(w)] for u [., d], w [., d].
 
-    |u| |w| (sin phi + (pi - phi) cos phi) / (2 pi), phi the angle between u and w: half the arc-cosine kernel of
-    order 1 of Cho & Saul (2009). ValueError unless both are matrices over the same inputs.
-    """
+    |u| |w| (sin phi + (pi - phi) cos phi) / (2 pi), phi the angle between u and w: half the arc-cosine kernel
+    of order 1 of Cho & Saul (2009). ValueError unless both are matrices over the same inputs."""
     u, w = np.asarray(u, dtype=float), np.asarray(w, dtype=float)
     if u.ndim != 2 or w.ndim != 2 or u.shape[1] != w.shape[1]:
         raise ValueError(
@@ -104,16 +101,18 @@ def power(net: Net) -> float:
 
 
 def risk(net: Net, target: Net) -> float:
-    """E (f_net - f_target)^2, exact: the power of the two networks side by side, the second with its sign turned."""
+    """E (f_net - f_target)^2, exact: the power of the two networks side by side, the second with its sign
+    turned."""
     return max(power(Net(np.vstack([net.w, target.w]), np.concatenate([net.v, -target.v]))), 0.0)
 
 
 def overlap(target: Net, features: ArrayLike) -> float:
-    """Share of E f_target^2 that lies in the span of the neurons with directions `features` [width, d], from 0 to 1.
+    """Share of E f_target^2 that lies in the span of the neurons with directions `features` [width, d], from
+    0 to 1.
 
-    k' K^+ k / E f_target^2 with K = K(features, features), k = K(features, w) v: the squared norm, in L2 of the Gaussian
-    inputs, of the target's projection. 1 - overlap is the least risk, per power, of any head on these features.
-    """
+    k' K^+ k / E f_target^2 with K = K(features, features), k = K(features, w) v: the squared norm, in L2 of
+    the Gaussian inputs, of the target's projection. 1 - overlap is the least risk, per power, of any head on
+    these features."""
     values, vectors = np.linalg.eigh(gram(features, features))
     spanned = values > SPAN * values[-1]
     moments = vectors[:, spanned].T @ (gram(features, target.w) @ target.v)
@@ -123,19 +122,19 @@ def overlap(target: Net, features: ArrayLike) -> float:
 def teacher(d: int, width: int, seed: int) -> Net:
     """A source teacher: directions uniform on the sphere, heads of one size and turning sign, E f^2 = 1.
 
-    Half of the heads each way: else the mean of f, which any learner gets at once, would differ between teachers.
-    """
+    Half of the heads each way: else the mean of f, which any learner gets at once, would differ between
+    teachers."""
     return _unit_power(_directions(width, d, np.random.default_rng([seed, 0])), np.resize([1.0, -1.0], width))
 
 
-def ablated(source: Net, mu: float, seed: int, replace: bool = True) -> Net:
-    """The target: round(mu * width) neurons of `source` ablated, E f^2 = 1 again. Nested: what mu ablates, more mu does too.
+def ablated(source: Net, mu: float, seed: int, *, replace: bool = True) -> Net:
+    """The target: round(mu * width) neurons of `source` ablated, E f^2 = 1 again. Nested: what mu ablates,
+    more mu does too.
 
-    With `replace` a new direction, same head, stands in for each; without, the target is a part of the source, and
-    mu = 1 would leave nothing (ValueError).
-    """
+    With `replace` a new direction, same head, stands in for each; without, the target is a part of the
+    source, and mu = 1 would leave nothing (ValueError)."""
     RULES["ablations"]("ablations", [mu])
-    check(replace, [mu], len(source.v))
+    check_ablation(mu, len(source.v), replace=replace)
     width, d = source.w.shape
     rng = np.random.default_rng([seed, 1])
     fresh, gone = _directions(width, d, rng), rng.permutation(width) < round(mu * width)
@@ -159,36 +158,34 @@ def sample(targets: Sequence[Net], n: int, sigma: float, seed: int) -> tuple[np.
     return x, np.stack([np.maximum(x @ w.T, 0) @ v for w, v in targets], 1) + sigma * noise
 
 
-def solve(features: np.ndarray, y: np.ndarray, ridges: ArrayLike | None = None) -> np.ndarray:
-    """Heads [width, targets] that fit each column of `y` [n, targets] on `features` [n, width]: ridge regression, exact.
+def solve(features: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Heads [width, targets] that fit each column of `y` [n, targets] on `features` [n, width] by ridge
+    regression.
 
-    Minimises |features v - y|^2 + ridge |v|^2 in float64; ridge 0 is the least-squares fit of minimum norm. Of several
-    `ridges` each column takes the one of least leave-one-out error (closed form); default: 1e-10 to 1 times the top
-    eigenvalue.
-    """
-    u, s, vt = np.linalg.svd(np.asarray(features, dtype=float), full_matrices=False)
-    kept = s > s[0] * 1e-13
-    if not kept.any():  # every neuron silent on every sample
-        return np.zeros((len(vt.T), y.shape[1]))
-    u, s, vt, uy = u[:, kept], s[kept], vt[kept], u[:, kept].T @ y
-    ridges = s[0] ** 2 * np.logspace(-10, 0, 31) if ridges is None else np.atleast_1d(ridges)
-    shrink = s**2 / (s**2 + ridges[:, None])
-    free = np.maximum(1 - shrink @ (u**2).T, 1e-9)
-    errors = [(((y - u @ (f[:, None] * uy)) / left[:, None]) ** 2).mean(0) for f, left in zip(shrink, free)]
-    best = np.argmin(errors, 0)
-    return vt.T @ (shrink[best].T / s[:, None] * uy)
+    Minimises |features v - y|^2 + ridge |v|^2 in float64; each column takes the ridge of least leave-one-out
+    error (closed form) among `PENALTIES` times the top eigenvalue."""
+    features = np.asarray(features, dtype=float)
+    top = np.linalg.norm(features, 2) ** 2
+    if top == 0:  # every neuron silent on every sample
+        return np.zeros((features.shape[1], y.shape[1]))
+    ridge = RidgeCV(top * PENALTIES, fit_intercept=False, alpha_per_target=True)
+    return ridge.fit(features, y).coef_.reshape(y.shape[1], -1).T
 
 
 def device() -> torch.device:
-    """CUDA where it is there, else the CPU. (Not `train.device`: a worker starts in half the time without torchvision.)"""
+    """CUDA where it is there, else the CPU. (Not `train.device`: a worker starts in half the time without
+    torchvision.)"""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def fit(w: Tensor, v: Tensor, batch, steps: int, lr: float) -> tuple[Tensor, Tensor]:
-    """Train several networks at once, each on its own: w [nets, width, d], v [nets, width]; returns them trained.
+def fit(
+    w: Tensor, v: Tensor, batch: Callable[[int], Sequence[Tensor]], steps: int, lr: float
+) -> tuple[Tensor, Tensor]:
+    """Train several networks at once, each on its own: w [nets, width, d], v [nets, width]; returns them
+    trained.
 
-    batch(i): inputs x [n, d], shared, or [nets, n, d], and labels y [n, nets] of step i. Adam on the mean squared error, rate to 0.
-    """
+    batch(i): inputs x [n, d], shared, or [nets, n, d], and labels y [n, nets] of step i. Adam on the mean
+    squared error, rate to 0."""
     w, v = w.clone().requires_grad_(), v.clone().requires_grad_()
     optimizer = torch.optim.Adam([w, v], lr=lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 1 - i / steps)
@@ -209,15 +206,16 @@ def outputs(w: Tensor, v: Tensor, x: Tensor) -> Tensor:
 
 
 def fresh_student(setting: Setting, seed: int) -> Net:
-    """An untrained student: Gaussian directions of mean square 1, heads of mean square 1/width. Its directions are the
-    random features, its weights where both pre-training and scratch begin."""
+    """An untrained student: Gaussian directions of mean square 1, heads of mean square 1/width. Its
+    directions are the random features, its weights where both pre-training and scratch begin."""
     rng = np.random.default_rng([seed, 3])
     width, d = setting.student_width, setting.d
     return Net(rng.standard_normal((width, d)) / np.sqrt(d), rng.standard_normal(width) / np.sqrt(width))
 
 
 def pretrained(source: Net, setting: Setting, seed: int) -> Net:
-    """The source student: trained on `source_steps` * `batch` noiseless samples of the source, none seen twice."""
+    """The source student: trained on `source_steps` * `batch` noiseless samples of the source, none seen
+    twice."""
     where = device()
     generator = torch.Generator(where).manual_seed(seed)
     w, v = _tensors([source], where)
@@ -226,16 +224,17 @@ def pretrained(source: Net, setting: Setting, seed: int) -> Net:
         x = torch.randn(setting.batch, setting.d, generator=generator, device=where)
         return x, outputs(w, v, x)
 
-    return _nets(
-        *fit(*_tensors([fresh_student(setting, seed)], where), batch, setting.source_steps, setting.source_lr)
-    )[0]
+    start = _tensors([fresh_student(setting, seed)], where)
+    return _nets(*fit(start[0], start[1], batch, setting.source_steps, setting.source_lr))[0]
 
 
 def trained(starts: Sequence[Net], x: np.ndarray, y: np.ndarray, setting: Setting) -> list[Net]:
-    """Every network of `starts` trained full batch on inputs x [n, d] and its own column of y [n, len(starts)]."""
+    """Every network of `starts` trained full batch on inputs x [n, d] and its own column of y [n,
+    len(starts)]."""
     where = device()
     data = [torch.tensor(part, dtype=torch.float32, device=where) for part in (x, y)]
-    return _nets(*fit(*_tensors(starts, where), lambda _: data, setting.steps, setting.lr))
+    w, v = _tensors(starts, where)
+    return _nets(*fit(w, v, lambda _: data, setting.steps, setting.lr))
 
 
 def _tensors(nets: Sequence[Net], where: torch.device) -> list[Tensor]:
@@ -247,97 +246,48 @@ def _nets(w: Tensor, v: Tensor) -> list[Net]:
 
 
 def transfer(seed: int, setting: Setting, samples: Sequence[int], ablations: Sequence[float]) -> list[dict]:
-    """The rows of one seed, one for each mu and n: overlaps, and the risk of each of `METHODS`, paired on the same data."""
+    """The rows of one seed, one for each mu and n: overlaps, and the risk of each of `METHODS`, paired on the
+    same data."""
     source = teacher(setting.d, setting.teacher_width, seed)
-    targets = [ablated(source, mu, seed, setting.replace) for mu in ablations]
+    targets = [ablated(source, mu, seed, replace=setting.replace) for mu in ablations]
     start, student = fresh_student(setting, seed), pretrained(source, setting, seed)
-    overlaps = [
-        {
-            "overlap": overlap(t, source.w),
-            "student_overlap": overlap(t, student.w),
-            "random_overlap": overlap(t, start.w),
-        }
-        for t in targets
-    ]
+    layers = {"overlap": source.w, "student_overlap": student.w, "random_overlap": start.w}
+    spanned = [{name: overlap(target, w) for name, w in layers.items()} for target in targets]
     rows = []
     for n in samples:
-        x, y = sample(targets, n, setting.sigma, seed)
-        nets = trained([start] * len(targets) + [student] * len(targets), x, np.hstack([y, y]), setting)
-        random, linear = (solve(np.maximum(x @ w.T, 0), y) for w in (start.w, student.w))
-        for i, (mu, target) in enumerate(zip(ablations, targets)):
-            found = {
-                "scratch": nets[i],
-                "fine_tune": nets[i + len(targets)],
-                "random": Net(start.w, random[:, i]),
-                "linear": Net(student.w, linear[:, i]),
-            }
-            rows.append(
-                {
-                    "seed": seed,
-                    "mu": mu,
-                    "n": n,
-                    **overlaps[i],
-                    "source_risk": risk(student, source),
-                    **{method: risk(found[method], target) for method in METHODS},
-                }
-            )
+        risks = _risks(start, student, targets, n, setting, seed)
+        for i, mu in enumerate(ablations):
+            row = {"seed": seed, "mu": mu, "n": n, **spanned[i], "source_risk": risk(student, source)}
+            rows.append(row | {method: risks[method][i] for method in METHODS})
     return rows
+
+
+def _risks(
+    start: Net, student: Net, targets: Sequence[Net], n: int, setting: Setting, seed: int
+) -> dict[str, list[float]]:
+    """Risk of every method on each of `targets`, all learnt from the same n inputs."""
+    x, y = sample(targets, n, setting.sigma, seed)
+    count = len(targets)
+    tuned = trained([start] * count + [student] * count, x, np.hstack([y, y]), setting)
+    nets = {"scratch": tuned[:count], "fine_tune": tuned[count:]}
+    for method, w in {"random": start.w, "linear": student.w}.items():
+        nets[method] = [Net(w, head) for head in solve(np.maximum(x @ w.T, 0), y).T]
+    return {method: [risk(*pair) for pair in zip(of, targets)] for method, of in nets.items()}
 
 
 def decay(seed: int, setting: Setting, samples: Sequence[int]) -> list[dict]:
     """Scratch alone, on the source teacher's task, for larger samples: rows seed, n, scratch."""
     task, start = teacher(setting.d, setting.teacher_width, seed), fresh_student(setting, seed)
-    return [
-        {
-            "seed": seed,
-            "n": n,
-            "scratch": risk(trained([start], *sample([task], n, setting.sigma, seed), setting)[0], task),
-        }
-        for n in samples
-    ]
+    nets = [trained([start], *sample([task], n, setting.sigma, seed), setting)[0] for n in samples]
+    return [{"seed": seed, "n": n, "scratch": risk(net, task)} for n, net in zip(samples, nets)]
 
 
-def experiment(
-    setting: Setting,
-    seeds: int,
-    samples: Sequence[int],
-    ablations: Sequence[float],
-    decay_samples: Sequence[int],
-    workers: int | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of `transfer` and those of `decay` for every seed, with the setting's values as columns.
-
-    workers: processes of one thread each (default: one a core; on a GPU, this process). The tables do not depend on it.
-    ValueError, before any work, for a value out of range.
-    """
-    integer(1, 1000)("seeds", seeds)
-    for name, axis in {"samples": samples, "ablations": ablations, "decay_samples": decay_samples}.items():
-        RULES[name](name, axis)
-    check(setting.replace, ablations, setting.teacher_width)
-    jobs = [
-        partial(_one_thread, what, seed, setting, *axes)
-        for what, axes in ((transfer, (samples, ablations)), (decay, (decay_samples,)))
-        for seed in range(seeds)
-    ]
-    workers = workers or (1 if device().type != "cpu" else os.cpu_count() or 1)
-    if workers == 1:
-        done = [job() for job in jobs]
-    else:
-        with ProcessPool(max_workers=workers, context=multiprocessing.get_context("spawn")) as pool:
-            done = [future.result() for future in [pool.schedule(job) for job in jobs]]
-    first, second = (
-        pd.DataFrame([row | asdict(setting) for rows in part for row in rows])
-        for part in (done[:seeds], done[seeds:])
-    )
-    return first, second
-
-
-def _one_thread(what, *arguments):
-    """Sums are taken in the same order wherever a job runs."""
+def one_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+    """`work(*arguments)` on one thread: sums are taken in the same order wherever it runs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return what(*arguments)
+        return work(*arguments)
     finally:
         torch.set_num_threads(threads)
 

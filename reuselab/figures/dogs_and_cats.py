@@ -1,16 +1,16 @@
-"""The drawings of the page on dogs and cats, in the style and palette of `figures`; all but the first draw the rows of `kinship.run`."""
+"""The drawings of the page on dogs and cats, in the style and palette of `figures`; all but the first draw the rows of `claim.run`."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reuselab import stats
-from reuselab.claims import dogs_and_cats as kinship
+from reuselab.claims import dogs_and_cats as claim
 from reuselab.experiment.bases import Base
 from reuselab.figures.style import ALICE, INK, REFERENCE, RETRAIN, band, drawn, name_lines
 from reuselab.figures.zero_correlation import FLAT, METHODS
 
-KINDS = dict(zip((*kinship.KINDS, kinship.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
+KINDS = dict(zip((*claim.KINDS, claim.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
 
 
 @drawn
@@ -20,7 +20,7 @@ def photographs(base: Base) -> Figure:
     shown = [
         name
         for name in base.classes
-        if name in "|".join(task for tasks in kinship.KINDS.values() for task in tasks).split("|")
+        if name in "|".join(task for tasks in claim.KINDS.values() for task in tasks).split("|")
     ]
     columns, drawing = 10, Figure(figsize=(8, 0.72 * len(shown)))
     panels = drawing.subplots(len(shown), columns, squeeze=False)
@@ -45,16 +45,16 @@ def photographs(base: Base) -> Figure:
 @drawn
 def leads_by_task(rows: pd.DataFrame) -> Figure:
     """Bob's lead over the random network for each task, from the nearest in meaning to the farthest, a panel for each direction; mean over cuts, 95 % intervals over seeds."""
-    leads = kinship.leads(rows)
+    leads = claim.leads(rows)
     leads = leads[leads.over == "random network"]
-    tasks = [(kind, task) for kind in reversed(kinship.KINDS) for task in kinship.KINDS[kind]] + [
-        (kinship.CONTROL, kinship.TASK)
+    tasks = [(kind, task) for kind in reversed(claim.KINDS) for task in claim.KINDS[kind]] + [
+        (claim.CONTROL, claim.TASK)
     ]
     drawing = Figure(figsize=(8, 0.9 + 0.36 * len(tasks)))
     panels = drawing.subplots(1, 2, sharex=True, sharey=True)
     titles = {
-        "one Alice": f"Alice: {_words(kinship.TASK)}; Bob:",
-        "one Bob": f"Bob: {_words(kinship.TASK)}; Alice:",
+        "one Alice": f"Alice: {_words(claim.TASK)}; Bob:",
+        "one Bob": f"Bob: {_words(claim.TASK)}; Alice:",
     }
     for axes, (direction, title) in zip(panels, titles.items()):
         for at, (kind, task) in enumerate(tasks):
@@ -68,7 +68,7 @@ def leads_by_task(rows: pd.DataFrame) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=REFERENCE, alpha=0.25, lw=0.6)
     panels[0].set_yticks(
-        range(len(tasks)), [_words(task) if kind != kinship.CONTROL else kind for kind, task in tasks]
+        range(len(tasks)), [_words(task) if kind != claim.CONTROL else kind for kind, task in tasks]
     )
     for label, (kind, _) in zip(panels[0].get_yticklabels(), tasks):
         label.set_color(KINDS[kind])
@@ -80,8 +80,8 @@ def leads_by_task(rows: pd.DataFrame) -> Figure:
 @drawn
 def accuracy_by_kind(rows: pd.DataFrame) -> Figure:
     """One Alice: Bob's accuracy against the cut, a panel for each kind of task, a line for each method; means over its tasks, 95 % intervals over seeds."""
-    some = rows[(rows.direction == "one Alice") & (rows.method != kinship.TRAINED)]
-    kinds = [*reversed(kinship.KINDS), kinship.CONTROL]
+    some = rows[(rows.direction == "one Alice") & (rows.method != claim.TRAINED)]
+    kinds = [*reversed(claim.KINDS), claim.CONTROL]
     drawing = Figure(figsize=(8, 3.6))
     panels = drawing.subplots(1, len(kinds), sharex=True, sharey=True)
     for axes, kind in zip(panels, kinds):
@@ -101,16 +101,16 @@ def accuracy_by_kind(rows: pd.DataFrame) -> Figure:
 @drawn
 def one_task(rows: pd.DataFrame, direction: str, task: str) -> Figure:
     """One task: accuracy against the cut with a solved head, and against the number of trained top blocks (circle: k*); 95 % intervals."""
-    some = rows[(rows.direction == direction) & (rows.task == task) & (rows.kind != kinship.CONTROL)]
+    some = rows[(rows.direction == direction) & (rows.task == task) & (rows.kind != claim.CONTROL)]
     drawing = Figure(figsize=(8, 3.6))
     solved, trained = drawing.subplots(1, 2, sharey=True)
-    probes = some[some.method != kinship.TRAINED]
+    probes = some[some.method != claim.TRAINED]
     for method, group in probes.groupby("method"):
         _line(solved, group, method)
     first = probes[probes.retrain == probes.retrain.min()].groupby("method").accuracy.mean()
     name_lines(solved, [(first[method], method, METHODS[method]) for method in first.index], gap=0.04)
     _cut_axes(solved, probes.retrain)
-    curves = kinship.curves(some)
+    curves = claim.curves(some)
     _line(
         trained,
         curves.melt(var_name="retrain", value_name="accuracy", ignore_index=False).reset_index(),
@@ -119,7 +119,7 @@ def one_task(rows: pd.DataFrame, direction: str, task: str) -> Figure:
     means = curves.mean()
     trained.plot(means.idxmax(), means.max(), "o", ms=12, mfc="none", mec=INK, mew=1.5)
     _cut_axes(trained, means.index)
-    who = (kinship.TASK, task) if direction == "one Alice" else (task, kinship.TASK)
+    who = (claim.TASK, task) if direction == "one Alice" else (task, claim.TASK)
     solved.set_title("Alice: {}; Bob: {}".format(*map(_words, who)), fontsize=10)
     solved.set_xlabel("top blocks replaced by a solved head")
     trained.set_xlabel("top blocks trained")
@@ -132,9 +132,9 @@ def one_task(rows: pd.DataFrame, direction: str, task: str) -> Figure:
 @drawn
 def best_blocks(rows: pd.DataFrame) -> Figure:
     """k*, the best number of trained top blocks (mean over seeds), against nearness in meaning, a panel for each direction; a dot is a task."""
-    best = kinship.best(rows)
+    best = claim.best(rows)
     drawing = Figure(figsize=(8, 3.4))
-    for axes, direction in zip(drawing.subplots(1, 2, sharey=True), kinship.DIRECTIONS):
+    for axes, direction in zip(drawing.subplots(1, 2, sharey=True), claim.DIRECTIONS):
         some = best[best.direction == direction]
         for kind, group in some.groupby("kind"):
             axes.plot(group.near, group.k, "o", color=KINDS[kind], ms=8, alpha=0.9)
@@ -143,11 +143,11 @@ def best_blocks(rows: pd.DataFrame) -> Figure:
         )
         axes.set(
             xlim=(0, 1.05),
-            ylim=(-0.3, kinship.curves(rows).columns.max() + 0.3),
+            ylim=(-0.3, claim.curves(rows).columns.max() + 0.3),
             xlabel="nearness of the tasks in meaning (Wu-Palmer)",
         )
         axes.grid(color=REFERENCE, alpha=0.25, lw=0.6)
-        if direction == kinship.DIRECTIONS[0]:
+        if direction == claim.DIRECTIONS[0]:
             axes.set_ylabel("k*")
     return drawing
 

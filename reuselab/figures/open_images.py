@@ -1,4 +1,4 @@
-"""The drawings of the page on all pairs of tasks, in the style and palette of `figures`; all draw the rows of `matrix.run`."""
+"""The drawings of the page on all pairs of tasks, in the style and palette of `figures`; all draw the rows of `claim.run`."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from reuselab.claims import open_images as matrix
+from reuselab.claims import open_images as claim
 from reuselab.claims import semantics
 from reuselab.figures.style import ALICE, BOB, INK, REFERENCE, drawn
 
@@ -21,11 +21,11 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
     drawing = Figure(figsize=(8, 4.2))
     axes = drawing.add_subplot()
     now, gain, disjoint = (
-        matrix.near(rows),
-        matrix.gains(rows).mean(0),
-        semantics.disjoint(matrix.tasks(rows)),
+        claim.near(rows),
+        claim.gains(rows).mean(0),
+        semantics.disjoint(claim.tasks(rows)),
     )
-    bins, jitter = matrix.by_nearness(rows), np.random.default_rng(0).uniform(-0.006, 0.006, now.shape)
+    bins, jitter = claim.by_nearness(rows), np.random.default_rng(0).uniform(-0.006, 0.006, now.shape)
     for share, shade, name in ((True, BOB, "one class in common"), (False, ALICE, "none in common")):
         mask = ~disjoint & ~np.eye(len(now), dtype=bool) if share else disjoint
         axes.plot(
@@ -50,7 +50,7 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
             weight="bold",
             va="top",
         )
-    mean, low, high = matrix.ends(rows)["same"]
+    mean, low, high = claim.ends(rows)["same"]
     axes.errorbar([1], [mean], [[mean - low], [high - mean]], color=INK, marker="D", ms=6)
     axes.annotate("Alice's\nown task", (1, mean), xytext=(9, 0), textcoords="offset points", va="center")
     axes.axhline(0, color=REFERENCE, lw=1.2)
@@ -71,7 +71,7 @@ def heat_maps(rows: pd.DataFrame) -> Figure:
 
     Dots tell the two classes of each task.
     """
-    order, names, count = matrix.task_order(rows), matrix.class_order(rows), len(matrix.tasks(rows))
+    order, names, count = claim.task_order(rows), claim.class_order(rows), len(claim.tasks(rows))
     strip, top = 1.6 * len(names), 0.25 + 0.055 * max(map(len, names))  # widths in cells, heights in inches
     cell = 7.6 / (strip + 2 * count + 3)
     height = top + (count + strip) * cell + 0.85
@@ -87,7 +87,7 @@ def heat_maps(rows: pd.DataFrame) -> Figure:
             )
         )
 
-    gain, now = (values[np.ix_(order, order)] for values in (matrix.gains(rows).mean(0), matrix.near(rows)))
+    gain, now = (values[np.ix_(order, order)] for values in (claim.gains(rows).mean(0), claim.near(rows)))
     hers = panel(0, 0, strip, count)
     _members(hers, rows, order, names)
     hers.set_ylabel("Alice's task")
@@ -122,9 +122,9 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
 
     The cell of two classes is the other's task of these; `task` itself is framed.
     """
-    names, tasks = matrix.class_order(rows), matrix.tasks(rows)
+    names, tasks = claim.class_order(rows), claim.tasks(rows)
     this, hers = tasks.index(task), held == HELD[0]
-    gain, now = matrix.gains(rows).mean(0), matrix.near(rows)[this]
+    gain, now = claim.gains(rows).mean(0), claim.near(rows)[this]
     values = gain[this] if hers else gain[:, this]
     at = {frozenset(other.split("|")): k for k, other in enumerate(tasks)}
     size = len(names)
@@ -177,11 +177,11 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
 
 
 def _title(rows: pd.DataFrame, this: int, hers: bool) -> str:
-    task = matrix.tasks(rows)[this]
+    task = claim.tasks(rows)[this]
     if hers:
-        own = rows[(rows.method == matrix.ALICE) & (rows.alice == task)].alice_accuracy.mean()
+        own = rows[(rows.method == claim.ALICE) & (rows.alice == task)].alice_accuracy.mean()
         return f"Alice: {task.replace('|', ' or ')}, accuracy {own:.2f}. Each cell a Bob."
-    alone = {rival: matrix.accuracies(rows, rival)[:, 0, this].mean() for rival in matrix.RIVALS}
+    alone = {rival: claim.accuracies(rows, rival)[:, 0, this].mean() for rival in claim.RIVALS}
     return (
         f"Bob: {task.replace('|', ' or ')}; without Alice "
         + ", ".join(f"{value:.2f} ({rival})" for rival, value in alone.items())
@@ -191,7 +191,7 @@ def _title(rows: pd.DataFrame, this: int, hers: bool) -> str:
 
 def _most(rows: pd.DataFrame) -> float:
     """Where the colours of gains end: the same in every drawing."""
-    return max(0.01, float(np.quantile(abs(matrix.gains(rows).mean(0)), 0.99)))
+    return max(0.01, float(np.quantile(abs(claim.gains(rows).mean(0)), 0.99)))
 
 
 def _members(
@@ -199,7 +199,7 @@ def _members(
 ) -> None:
     """A dot for each class of each task, in line with the matrix; the names of the classes beside."""
     dots = np.array(
-        [(at, names.index(name)) for at, k in enumerate(order) for name in matrix.tasks(rows)[k].split("|")]
+        [(at, names.index(name)) for at, k in enumerate(order) for name in claim.tasks(rows)[k].split("|")]
     )
     x, y = dots.T if across else dots.T[::-1]
     limits, ticks = (-0.5, len(order) - 0.5), dict(ticks=range(len(names)), labels=names, fontsize=7)

@@ -324,3 +324,12 @@ def test_where_nearness_is_constant_there_is_no_test(classes):
     tests = claim.tests(made_rows(classes), draws=99)
     assert "no test" in set(tests.found) and (tests.found == "no test").tolist() == tests.p.isna().tolist()
     assert claim.verdict(tests.assign(found=["rises", "no test", *tests.found[2:]]), 3) == "undecided"
+
+
+def test_classes_that_exist_nowhere_are_refused_rather_than_answered_by_the_kept_run(photographs):
+    """With photographs at hand by what is wrong, without any by what is missing."""
+    wrong = {"classes": ["cta", "dog", "ship", "bird"]}
+    with pytest.raises(FileNotFoundError, match="page open_images needs photographs for its classes"):
+        pages.parameters("open_images", "quick", wrong | {"base": parameters.KEPT})
+    with pytest.raises(ValueError, match=r"^no class 'cta' \(did you mean cat\?\)"):
+        pages.parameters("open_images", "quick", wrong)

@@ -4,23 +4,34 @@ from pathlib import Path
 
 import pandas as pd
 
+from reuselab.claims.parameters import KEPT
+
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 REFERENCE = ("summary", "claims", "provenance")
 
 
 def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """The best of the `references` of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables."""
+    """The best kept run of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables.
+
+    ("", {}) where none is kept.
+    """
     return next(iter(references(name).items()), ("", {}))
 
 
 def references(name: str) -> dict[str, dict[str, pd.DataFrame]]:
-    """The reference runs of page `name` that the repository keeps, by preset and variant, as "quick/fashion".
+    """The kept runs of page `name` by preset and variant, as "quick/fashion": each its tables `REFERENCE`.
 
-    Each is its tables summary, claims and provenance. `make reference` writes them; a page only shows them, apart from its own run.
+    `make reference` writes them.
     """
-    return {
-        path.parent.relative_to(RESULTS).as_posix(): {
-            part: pd.read_csv(path.with_name(f"{name}_{part}.csv")) for part in REFERENCE
-        }
-        for path in sorted(RESULTS.glob(f"*/*/{name}_{REFERENCE[0]}.csv"))
-    }
+    summaries = sorted(RESULTS.glob(f"*/*/{name}_{REFERENCE[0]}.csv"))
+    return {path.parent.relative_to(RESULTS).as_posix(): _tables(path.parent, name) for path in summaries}
+
+
+def origin(name: str) -> tuple[str, str]:
+    """What the scoreboard says of a verdict taken from the page's kept run: its preset, and its image set."""
+    where, tables = kept(name)
+    return f"{KEPT}: {where}", tables["claims"].images[0]
+
+
+def _tables(folder: Path, name: str) -> dict[str, pd.DataFrame]:
+    return {part: pd.read_csv(folder / f"{name}_{part}.csv") for part in REFERENCE}

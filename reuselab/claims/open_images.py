@@ -1,7 +1,10 @@
-"""Every task of two classes for Alice, every one for Bob: does his gain follow how near the two are in a tree of kinds (Mohamud & Brink 2026, A7)?"""
+"""Every task of two classes for Alice, every one for Bob: does his gain follow nearness in meaning?
+
+Mohamud & Brink 2026, A7.
+"""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from scipy.stats import spearmanr
 
 from reuselab import stats
 from reuselab.check import Rule, choice, known
-from reuselab.claims import baselines, semantics
+from reuselab.claims import baselines, registry, semantics
 from reuselab.claims.baselines import ALICE
 from reuselab.claims.parameters import AUTO, KEPT, check_cells, rules
 from reuselab.experiment import bases, train
@@ -24,11 +27,27 @@ from reuselab.sources.openimages import KINDS
 RIVALS = ("random network", "raw pixels")
 NOBODY = "nobody"  # in place of Alice's task where there is no Alice
 MOST, LEAST = 10, 4  # classes: taken where none are named, and needed for tasks that share none
+LEAST_SEEDS = 3
 KEYS = ["method", "seed", "alice", "alice_accuracy"]
-LEVEL, AS_IS = 0.01, "as they are"
+LEVEL = 0.01
 WIDTH = 0.1  # of a bin of nearness
-DECIDING = ("all", "no class shared")
+ALL, APART = "all", "no class shared"  # the pairs of tasks that a test looks at
+AS_IS, CENTRED = "as they are", "centred"
+MEAN_AND_INTERVAL = "{:+.3f} [{:+.3f}, {:+.3f}]"
 
+# The tests, by the columns of `tests`; those that do not decide say how far the answer depends on choices.
+TESTS = pd.DataFrame(
+    [
+        ("yes", ALL, "wu-palmer", AS_IS, "classes"),
+        ("yes", APART, "wu-palmer", AS_IS, "classes"),
+        ("no", ALL, "wu-palmer", CENTRED, "classes"),
+        ("no", APART, "wu-palmer", CENTRED, "classes"),
+        ("no", ALL, "path", AS_IS, "classes"),
+        ("no", APART, "path", AS_IS, "classes"),
+        ("no", ALL, "wu-palmer", AS_IS, "tasks"),
+    ],
+    columns=["decides", "pairs", "nearness", "values", "permuted"],
+)
 
 RULES = rules("network", "alice_pairs", "alice_epochs", "bob_pairs", "retrain", "test_pairs", "seeds") | {
     "base": choice(*bases.NAMES, AUTO, KEPT),
@@ -46,7 +65,10 @@ PHOTOGRAPHS = ("openimages", "cifar10")  # the page runs on the first of these t
 
 
 def check(values: Mapping[str, Any]) -> None:
-    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line. A kept run needs no photographs."""
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line.
+
+    A kept run needs no photographs.
+    """
     if values["base"] != KEPT:
         twos = map("|".join, pairwise(shown(values)))
         check_cells(values, [{"layout": ALONE, "alice_classes": two, "bob_classes": two} for two in twos])
@@ -65,47 +87,55 @@ def sets(base: str) -> list[str]:
 def chosen(base: str, classes: Sequence[str]) -> list[str]:
     """The classes of `base` to make tasks of: those named, or for none its first `MOST`.
 
-    Raises ValueError, in one line, for a base without a tree of kinds, a class that it or the tree has not got, and fewer than
-    `LEAST` classes; FileNotFoundError for a base that is not here.
+    Raises ValueError, in one line, for a base without a tree of kinds, a class that it or the tree has
+    not got, and fewer than `LEAST` classes; FileNotFoundError for a base that is not here.
     """
-    tree, own = semantics.tree(base), bases.load(base, "train").classes
-    found = list(classes) or list(own[:MOST])
-    for name in found:
-        known("class", name, own)
+    tree, there = semantics.tree(base), bases.load(base, "train").classes
+    names = list(classes) or list(there[:MOST])
+    for name in names:
+        known("class", name, there)
         tree.label(name)
-    if len(found) < LEAST:
+    if len(names) < LEAST:
         raise ValueError(
-            f"classes must name at least {LEAST}, so that two tasks may share none, not {len(found)}"
+            f"classes must name at least {LEAST}, so that two tasks may share none, not {len(names)}"
         )
-    return found
+    return names
 
 
 def run(base: str, classes: Sequence[str], seeds: int, **recipe: Any) -> pd.DataFrame:
-    """Bob's accuracy for every Alice, and how near each two tasks are: columns `KEYS`, and one for each of Bob's T tasks of two classes.
+    """Bob's accuracy for every Alice, and how near each two tasks are.
 
-    method: "Alice", a row for each seed and each task of hers; `RIVALS`, a row a seed, without her (see `baselines.rivals`: the random
-    network has normalisation calibrated on photographs of his classes); and "wu-palmer" and "path", `semantics.similarities`,
-    a row for each task of hers, of seed 0. Bob has a solved head in place of the top `retrain` blocks. recipe: more of the
-    cells' parameters, for all. A table that was kept is the same to the digit.
+    Columns `KEYS`, and one for each of Bob's T tasks of two classes. method: "Alice", a row for each seed
+    and each task of hers; `RIVALS`, a row a seed, without her (see `baselines.rivals`: the random network
+    has normalisation calibrated on photographs of his classes); and "wu-palmer" and "path",
+    `semantics.similarities`, a row for each task of hers, of seed 0. Bob has a solved head in place of
+    the top `retrain` blocks. recipe: more of the cells' parameters, for all. A table that was kept is the
+    same to the digit.
     """
-    tasks = semantics.tasks(chosen(base, classes))
+    names = semantics.tasks(chosen(base, classes))
     shared = recipe | {"base": base, "layout": ALONE, "probe": True, "seed": range(seeds)}
-    entries = baselines.lineup(grid(**shared, alice_classes=tasks, bob_classes=tasks), only=[ALICE])
-    for task in tasks:
+    entries = baselines.lineup(grid(**shared, alice_classes=names, bob_classes=names), only=[ALICE])
+    for task in names:
         entries += baselines.lineup(grid(**shared, alice_classes=task, bob_classes=task), only=RIVALS)
-    found = study([rival for *_, rival in entries])
-    found["method"] = [method for method, *_ in entries]
-    found.loc[found.method != ALICE, ["alice_classes", "alice_accuracy"]] = NOBODY, 0.0
-    rows = ["method", "seed", "alice_classes"]
-    table = found.pivot(index=rows, columns="bob_classes", values="bob_accuracy")[tasks].rename_axis(
-        columns=None
-    )
-    table.insert(0, "alice_accuracy", found.groupby(rows).alice_accuracy.first())
-    table = table.rename_axis(index=KEYS[:3]).reset_index()
-    for kind in KINDS:
-        near = semantics.similarities(base, tasks, kind).rename_axis("alice").reset_index()
-        table = pd.concat([table, near.assign(method=kind, seed=0, alice_accuracy=0.0)], ignore_index=True)
-    return table.round(4)
+    rows = study([rival for *_, rival in entries]).assign(method=[method for method, *_ in entries])
+    rows.loc[rows.method != ALICE, ["alice_classes", "alice_accuracy"]] = NOBODY, 0.0
+    nearness = [
+        semantics.similarities(base, names, kind)
+        .rename_axis("alice")
+        .reset_index()
+        .assign(method=kind, seed=0, alice_accuracy=0.0)
+        for kind in KINDS
+    ]
+    return pd.concat([_matrix(rows, names), *nearness], ignore_index=True).round(4)
+
+
+def _matrix(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Bob's accuracies of a study with a column for each of his tasks, `names`, after the columns `KEYS`."""
+    grouped = rows.groupby(["method", "seed", "alice_classes", "bob_classes"])
+    accuracy = grouped.bob_accuracy.first().unstack()[names].rename_axis(columns=None)
+    alice = rows.groupby(["method", "seed", "alice_classes"]).alice_accuracy.first()
+    accuracy.insert(0, "alice_accuracy", alice)
+    return accuracy.rename_axis(index=KEYS[:3]).reset_index()
 
 
 # What the rows say.
@@ -128,9 +158,9 @@ def near(rows: pd.DataFrame, kind: str = "wu-palmer") -> NDArray[np.float64]:
 
 def accuracies(rows: pd.DataFrame, method: str = ALICE) -> NDArray[np.float64]:
     """Bob's accuracy, [S, T, T] (seed, Alice's task, his), or for a rival [S, 1, T]."""
-    own, alices = rows[rows.method == method], tasks(rows) if method == ALICE else [NOBODY]
-    order = np.lexsort((own.alice.map({name: i for i, name in enumerate(alices)}), own.seed))
-    return own[tasks(rows)].to_numpy()[order].reshape(-1, len(alices), len(tasks(rows)))
+    of_method, alices = rows[rows.method == method], tasks(rows) if method == ALICE else [NOBODY]
+    order = np.lexsort((of_method.alice.map({name: i for i, name in enumerate(alices)}), of_method.seed))
+    return of_method[tasks(rows)].to_numpy()[order].reshape(-1, len(alices), len(tasks(rows)))
 
 
 def gains(rows: pd.DataFrame, over: str = "random network") -> NDArray[np.float64]:
@@ -138,123 +168,139 @@ def gains(rows: pd.DataFrame, over: str = "random network") -> NDArray[np.float6
     return accuracies(rows) - accuracies(rows, over)
 
 
-def apart(rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
-    """Which pairs of tasks each deciding test looks at, [T, T]: never a task with itself."""
-    return dict(zip(DECIDING, (~np.eye(len(tasks(rows)), dtype=bool), semantics.disjoint(tasks(rows)))))
+def looked_at(rows: pd.DataFrame, pairs: str) -> NDArray[np.bool_]:
+    """Which pairs of tasks are `ALL`, or `APART`, [T, T]: never a task with itself."""
+    return semantics.disjoint(tasks(rows)) if pairs == APART else ~np.eye(len(tasks(rows)), dtype=bool)
 
 
 def tests(rows: pd.DataFrame, draws: int = 9999) -> pd.DataFrame:
-    """Whether gains (mean over seeds) rise with nearness, a row a test; the first two decide.
+    """Whether gains (mean over seeds) rise with nearness, a row a test of `TESTS`; the first two decide.
 
-    Columns: decides; pairs; nearness; values, as they are or both `semantics.centred`; permuted, classes (`semantics.class_mantel`) or tasks;
-    correlation, Spearman's; least and most of it over the seeds; p against none or a fall; found, "rises" where the correlation is above 0
-    with p < 0.01, "no test" where nearness or gains are all the same. Those that do not decide say how far the answer depends on choices.
+    Columns: decides; pairs; nearness; values, as they are or both `semantics.centred`; permuted, classes
+    (`semantics.class_mantel`) or tasks; correlation, Spearman's; least and most of it over the seeds; p
+    against none or a fall; outcome, "rises" where the correlation is above 0 with p < 0.01, "falls" where
+    it is below 0 with as small a p against none or a rise, "no test" where nearness or gains are all the
+    same, else "undecided".
     """
-    found, every = [], gains(rows)
-    settings = [
-        (kind, form, "classes", name)
-        for kind, form in (("wu-palmer", AS_IS), ("wu-palmer", "centred"), ("path", AS_IS))
-        for name in DECIDING
-    ]
-    for kind, form, permuted, name in [*settings, ("wu-palmer", AS_IS, "tasks", DECIDING[0])]:
-        mask = apart(rows)[name]
-        now, mean, *each = (
-            (semantics.centred(values, mask) if form == "centred" else values).round(9)
-            for values in (near(rows, kind), every.mean(0), *every)
-        )
-        test, extra = (
-            (semantics.class_mantel, {"classes": classes(rows), "mask": mask})
-            if permuted == "classes"
-            else (stats.mantel, {})
-        )
-        if min(np.ptp(now[mask]), np.ptp(mean[mask])) == 0:
-            r, p, seeds = np.nan, np.nan, [np.nan]
-        else:
-            r, p = test(now, mean, draws=draws, alternative="greater", **extra)
-            seeds = [spearmanr(now[mask], one[mask]).statistic for one in each]
-        found.append(
-            (
-                "yes" if len(found) < len(DECIDING) else "no",
-                name,
-                kind,
-                form,
-                permuted,
-                r,
-                min(seeds),
-                max(seeds),
-                p,
-                "no test" if np.isnan(p) else "rises" if r > 0 and p < LEVEL else "no rise shown",
-            )
-        )
-    return pd.DataFrame(
-        found,
-        columns=[
-            "decides",
-            "pairs",
-            "nearness",
-            "values",
-            "permuted",
-            "correlation",
-            "least",
-            "most",
-            "p",
-            "found",
-        ],
-    )
+    results = [_test(rows, test, draws) for test in TESTS.to_dict("records")]
+    return pd.concat([TESTS, pd.DataFrame(results)], axis=1)
+
+
+def _test(rows: pd.DataFrame, test: Mapping[str, str], draws: int) -> dict[str, Any]:
+    mask, nearness, of_seeds = looked_at(rows, test["pairs"]), near(rows, test["nearness"]), gains(rows)
+    gain = of_seeds.mean(0)
+    if test["values"] == CENTRED:
+        nearness, gain = semantics.centred(nearness, mask), semantics.centred(gain, mask)
+        of_seeds = np.array([semantics.centred(of_seed, mask) for of_seed in of_seeds])
+    nearness, gain, of_seeds = nearness.round(9), gain.round(9), of_seeds.round(9)
+    if min(np.ptp(nearness[mask]), np.ptp(gain[mask])) == 0:
+        return dict.fromkeys(("correlation", "least", "most", "p"), np.nan) | {"outcome": "no test"}
+
+    def mantel(alternative: str) -> tuple[float, float]:
+        if test["permuted"] == "tasks":
+            return stats.mantel(nearness, gain, draws=draws, alternative=alternative)
+        names = classes(rows)
+        return semantics.class_mantel(nearness, gain, names, draws=draws, alternative=alternative, mask=mask)
+
+    correlation, p = mantel("greater")
+    each = [spearmanr(nearness[mask], of_seed[mask]).statistic for of_seed in of_seeds]
+    if correlation < 0:
+        outcome = "falls" if mantel("less")[1] < LEVEL else "undecided"
+    else:
+        outcome = "rises" if correlation > 0 and p < LEVEL else "undecided"
+    return {"correlation": correlation, "least": min(each), "most": max(each), "p": p, "outcome": outcome}
 
 
 def least_p(rows: pd.DataFrame, draws: int = 9999) -> float:
-    """The least p that any gains could reach: the share of permutations of classes that leave all nearness as it is."""
-    now = near(rows)
-    return float(
-        np.mean(
-            [
-                (now[np.ix_(order, order)] == now).all()
-                for order in semantics.class_orders(len(classes(rows)), draws)
-            ]
-        )
-    )
+    """The least p that any gains could reach: the share of permutations of classes that it cannot tell."""
+    nearness = near(rows)
+    orders = semantics.class_orders(len(classes(rows)), draws)
+    unseen = [(nearness[np.ix_(order, order)] == nearness).all() for order in orders]
+    return float(np.mean(unseen))
 
 
 def verdict(tests: pd.DataFrame, seeds: int, least: float = 0.0) -> str:
-    """Claim A7's; the rule was fixed before the run.
+    """Claim A7's, over the two deciding `tests`: all pairs, and pairs that share no class.
 
-    holds: the correlation is above 0 with p < 0.01 over all pairs and over pairs that share no class; holds in part: over one of
-    the two; does not hold: over neither; undecided: fewer than three seeds, no test, or classes so few that `least_p` is no less than 0.01.
+    holds: gains rise with nearness over both; holds in part: over one of the two; does not hold: over
+    neither, and over one they fall; else undecided, and so with fewer than three seeds, no test, or
+    classes so few that `least_p` is no less than 0.01.
     """
-    deciding = tests[tests.decides == "yes"].found
-    if seeds < 3 or least >= LEVEL or "no test" in set(deciding):
+    outcomes = tests[tests.decides == "yes"].outcome
+    if seeds < LEAST_SEEDS or least >= LEVEL or (outcomes == "no test").any():
         return "undecided"
-    found = (deciding == "rises").tolist()
-    return "holds" if all(found) else "holds in part" if any(found) else "does not hold"
+    if (outcomes == "rises").any():
+        return "holds" if (outcomes == "rises").all() else "holds in part"
+    return "does not hold" if (outcomes == "falls").any() else "undecided"
+
+
+def judge(rows: pd.DataFrame, tests: pd.DataFrame, preset: str, images: str) -> dict[str, Any]:
+    """The row of claim A7 for the scoreboard (`registry.row`). tests: of `rows`."""
+    over_all, over_apart = (correlation_in_words(test) for test in tests.to_dict("records")[:2])
+    rise = MEAN_AND_INTERVAL.format(*ends(rows)["rise"])
+    effect = (
+        f"Spearman's correlation {over_all} over all pairs, {over_apart} over those that share no class; "
+        f"gain of the nearest fifth of these less the farthest {rise}"
+    )
+    return registry.row("A7", verdict(tests, len(gains(rows)), least_p(rows)), effect, preset, images)
+
+
+def correlation_in_words(test: Mapping[str, Any]) -> str:
+    """A row of `tests` as the page tells it: the correlation, its range over the seeds, and p."""
+    if test["outcome"] == "no test":
+        return "no test"
+    return "{correlation:+.2f} (seeds {least:+.2f} to {most:+.2f}; p = {p:.2g})".format(**test)
+
+
+def words(rows: pd.DataFrame) -> dict[str, str]:
+    """The numbers that the page's text names before its tests, by the names it has for them."""
+    count = len(tasks(rows))
+    sizes = {
+        "classes": len(classes(rows)),
+        "tasks": count,
+        "pairs": count * (count - 1),
+        "seeds": len(gains(rows)),
+    }
+    return {name: f"{size:,}" for name, size in sizes.items()} | {
+        f"gain_{end}": MEAN_AND_INTERVAL.format(*interval) for end, interval in ends(rows).items()
+    }
 
 
 def by_nearness(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean gain in bins of nearness, [t-interval over seeds]: columns share (a class or not), near (mean in the bin), mean, low, high, n (pairs)."""
-    found, now, every = [], near(rows), gains(rows)
-    bins, disjoint = np.floor(now / WIDTH + 1e-9), semantics.disjoint(tasks(rows))
-    for share in (False, True):
-        mask = ~disjoint & ~np.eye(len(now), dtype=bool) if share else disjoint
-        for one in np.unique(bins[mask]):
-            some = mask & (bins == one)
-            found.append((share, now[some].mean(), *stats.interval(every[:, some].mean(1)), some.sum()))
-    return pd.DataFrame(found, columns=["share", "near", "mean", "low", "high", "n"])
+    """Mean gain in bins of nearness, with its 95 % t-interval over seeds.
+
+    Columns share (a class or not), near (mean in the bin), mean, low, high, n (pairs).
+    """
+    nearness, gain = near(rows), gains(rows)
+    bins = np.floor(nearness / WIDTH + 1e-9)
+    disjoint = looked_at(rows, APART)
+    table = []
+    for share, mask in ((False, disjoint), (True, looked_at(rows, ALL) & ~disjoint)):
+        for number in np.unique(bins[mask]):
+            inside = mask & (bins == number)
+            interval = stats.interval(gain[:, inside].mean(1))
+            table.append((share, nearness[inside].mean(), *interval, inside.sum()))
+    return pd.DataFrame(table, columns=["share", "near", "mean", "low", "high", "n"])
 
 
 def ends(rows: pd.DataFrame, share: float = 0.2) -> dict[str, tuple[float, float, float]]:
-    """Mean gain and its 95 % interval over seeds: over the farthest and the nearest `share` of the pairs that share no class (ties
-    counted in; NaN if these are the same pairs), the difference of the two, and Bobs with Alice's own task."""
-    now, every, mask = near(rows), gains(rows), semantics.disjoint(tasks(rows))
-    low, high = np.quantile(now[mask], [share, 1 - share])
-    far, close = (
-        every[:, mask & some].mean(1) if low < high else np.full(len(every), np.nan)
-        for some in (now <= low, now >= high)
-    )
-    same = np.diagonal(every, axis1=1, axis2=2).mean(1)
-    return {
-        name: stats.interval(values)
-        for name, values in {"far": far, "near": close, "rise": close - far, "same": same}.items()
+    """Mean gain and its 95 % interval over seeds at the ends of nearness.
+
+    far, near: over the farthest and the nearest `share` of the pairs that share no class (ties counted
+    in; NaN if these are the same pairs); rise: near less far; same: Bobs with Alice's own task.
+    """
+    nearness, gain, disjoint = near(rows), gains(rows), looked_at(rows, APART)
+    low, high = np.quantile(nearness[disjoint], [share, 1 - share])
+    far, close = (gain[:, disjoint & end].mean(1) for end in (nearness <= low, nearness >= high))
+    if low == high:
+        far = close = np.full(len(gain), np.nan)
+    of_seeds = {
+        "far": far,
+        "near": close,
+        "rise": close - far,
+        "same": np.diagonal(gain, axis1=1, axis2=2).mean(1),
     }
+    return {end: stats.interval(values) for end, values in of_seeds.items()}
 
 
 # Orders in which near things stand side by side.
@@ -267,15 +313,13 @@ def task_order(rows: pd.DataFrame) -> NDArray[np.int32]:
 
 def class_order(rows: pd.DataFrame) -> list[str]:
     """The classes likewise: two are as near as tasks that differ in them alone."""
-    own, now = classes(rows), near(rows)
-    first, second = np.triu_indices(k := len(own), 1)
-    task = np.zeros((k, k), dtype=int)
-    task[first, second] = task[second, first] = range(len(now))
-    third = (
-        np.eye(k, dtype=bool)[:, None] | np.eye(k, dtype=bool)[None]
-    )  # [k, k, k]: True where the third class is one of the two
-    far = 1 - np.ma.array(now[task[:, None], task[None]], mask=third).mean(-1).filled(1)
-    return [own[i] for i in _leaves(far)]
+    names, nearness = classes(rows), near(rows)
+    task = semantics.task_numbers(len(names))
+    far = np.zeros(task.shape)
+    for i, j in combinations(range(len(names)), 2):
+        third = [k for k in range(len(names)) if k not in (i, j)]
+        far[i, j] = far[j, i] = 1 - nearness[task[i, third], task[j, third]].mean()
+    return [names[i] for i in _leaves(far)]
 
 
 def _leaves(far: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -69,15 +69,18 @@ CLAIMS = {
         A,
         "dogs_and_cats",
         "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
-        "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to the same classes, for one Alice and for one Bob; "
-        "on other animals and the same classes that lead, and the one over scratch, above zero",
+        "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to "
+        "the same classes, for one Alice and for one Bob; on other animals and the same classes that lead, "
+        "and the one over scratch, above zero; an interval below zero does not hold, what is neither is undecided",
     ),
     "A7": Claim(
         A,
         "open_images",
-        "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are semantically related to hers.",
-        "over all pairs of tasks, and over those that share no class, his gain over a random network rises with Wu and Palmer's similarity "
-        "(Spearman above 0, Mantel's test permuting classes, p < 0.01)",
+        "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are "
+        "semantically related to hers.",
+        "over all pairs of tasks, and over those that share no class, his gain over a random network rises with "
+        "Wu and Palmer's similarity (Spearman above 0, Mantel's test permuting classes, p < 0.01); a fall by the "
+        "same test does not hold, what is neither is undecided",
     ),
     "B1": Claim(
         B,

@@ -1,65 +1,63 @@
-"""The drawings of the page on dogs and cats, in the style and palette of `figures`; all but the first draw the rows of `kinship.run`."""
+"""The drawings of the page on dogs and cats; all but the first draw rows of `claims.dogs_and_cats.run`."""
 
+from collections.abc import Iterable
+from itertools import chain
+
+import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reuselab import stats
-from reuselab.claims import dogs_and_cats as kinship
-from reuselab.experiment.bases import Base
+from reuselab.claims import dogs_and_cats as claim
+from reuselab.experiment.bases import Base, groups
 from reuselab.figures.style import ALICE, INK, REFERENCE, RETRAIN, band, drawn, name_lines
 from reuselab.figures.zero_correlation import FLAT, METHODS
 
-KINDS = dict(zip((*kinship.KINDS, kinship.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
+KINDS = dict(zip((*claim.KINDS, claim.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
+TASKS = [task for kind in reversed(claim.KINDS) for task in claim.KINDS[kind]]  # from near to far
+COLUMNS = 10  # photographs of a class
+PANELS = {"one Alice": "one Alice, many Bobs", "one Bob": "many Alices, one Bob"}
 
 
 @drawn
 def photographs(base: Base) -> Figure:
-    """The first photographs of each class of `base`, a row each."""
+    """The first photographs of each class of `base` that a task has, a row each; dogs and cats on top."""
     order, start = base.by_class
-    shown = [
-        name
-        for name in base.classes
-        if name in "|".join(task for tasks in kinship.KINDS.values() for task in tasks).split("|")
-    ]
-    columns, drawing = 10, Figure(figsize=(8, 0.72 * len(shown)))
-    panels = drawing.subplots(len(shown), columns, squeeze=False)
-    for line, name in zip(panels, shown):
-        first = start[base.classes.index(name)]
-        for axes, image in zip(line, base.images[order[first : first + columns]]):
-            axes.imshow(image.permute(1, 2, 0), interpolation="nearest")
-            axes.axis("off")
-        line[0].annotate(
-            name,
-            (0, 0.5),
-            xycoords="axes fraction",
-            xytext=(-6, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            annotation_clip=False,
-        )
+    classes = dict.fromkeys(chain(*(chain(*groups(task)) for task in TASKS)))
+    names = [name for name in classes if name in base.classes]
+    first = [start[base.classes.index(name)] for name in names]
+    wall = torch.stack([base.images[order[at : at + COLUMNS]] for at in first])
+    rows, columns, channels, height, width = wall.shape
+    drawing = Figure(figsize=(8, 0.7 * rows))
+    axes = drawing.add_subplot()
+    picture = wall.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    axes.imshow(picture.numpy(), interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks(height * (np.arange(rows) + 0.5), names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return drawing
 
 
 @drawn
 def leads_by_task(rows: pd.DataFrame) -> Figure:
-    """Bob's lead over the random network for each task, from the nearest in meaning to the farthest, a panel for each direction; mean over cuts, 95 % intervals over seeds."""
-    leads = kinship.leads(rows)
+    """Bob's lead over the random network for each task, near ones on top, a panel for each direction.
+
+    Means over cuts, with 95 % intervals over seeds.
+    """
+    leads = claim.leads(rows)
     leads = leads[leads.over == "random network"]
-    tasks = [(kind, task) for kind in reversed(kinship.KINDS) for task in kinship.KINDS[kind]] + [
-        (kinship.CONTROL, kinship.TASK)
-    ]
+    tasks = [(kind, task) for kind in reversed(claim.KINDS) for task in claim.KINDS[kind]]
+    tasks.append((claim.CONTROL, claim.TASK))
     drawing = Figure(figsize=(8, 0.9 + 0.36 * len(tasks)))
     panels = drawing.subplots(1, 2, sharex=True, sharey=True)
-    titles = {
-        "one Alice": f"Alice: {_words(kinship.TASK)}; Bob:",
-        "one Bob": f"Bob: {_words(kinship.TASK)}; Alice:",
-    }
-    for axes, (direction, title) in zip(panels, titles.items()):
+    titles = (f"Alice: {_words(claim.TASK)}; Bob:", f"Bob: {_words(claim.TASK)}; Alice:")
+    for axes, direction, title in zip(panels, claim.DIRECTIONS, titles):
         for at, (kind, task) in enumerate(tasks):
-            some = leads[(leads.direction == direction) & (leads.kind == kind) & (leads.task == task)]
-            mean, low, high = stats.interval(some.lead)
+            of_task = leads[(leads.direction == direction) & (leads.kind == kind) & (leads.task == task)]
+            mean, low, high = stats.interval(of_task.lead)
             axes.plot([low, high], [at, at], color=KINDS[kind], lw=2)
             axes.plot(mean, at, "o", color=KINDS[kind], ms=7)
         axes.axvline(0, color=REFERENCE, lw=1.2)
@@ -67,9 +65,8 @@ def leads_by_task(rows: pd.DataFrame) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=REFERENCE, alpha=0.25, lw=0.6)
-    panels[0].set_yticks(
-        range(len(tasks)), [_words(task) if kind != kinship.CONTROL else kind for kind, task in tasks]
-    )
+    names = [kind if kind == claim.CONTROL else _words(task) for kind, task in tasks]
+    panels[0].set_yticks(range(len(tasks)), names)
     for label, (kind, _) in zip(panels[0].get_yticklabels(), tasks):
         label.set_color(KINDS[kind])
     panels[0].set_ylim(len(tasks) - 0.5, -0.5)
@@ -79,76 +76,65 @@ def leads_by_task(rows: pd.DataFrame) -> Figure:
 
 @drawn
 def accuracy_by_kind(rows: pd.DataFrame) -> Figure:
-    """One Alice: Bob's accuracy against the cut, a panel for each kind of task, a line for each method; means over its tasks, 95 % intervals over seeds."""
-    some = rows[(rows.direction == "one Alice") & (rows.method != kinship.TRAINED)]
-    kinds = [*reversed(kinship.KINDS), kinship.CONTROL]
+    """One Alice: Bob's accuracy against the cut, a panel for each kind of task, a line for each method.
+
+    Means over its tasks, with 95 % intervals over seeds.
+    """
+    solved = rows[(rows.direction == "one Alice") & (rows.method != claim.TRAINED)]
+    kinds = [*reversed(claim.KINDS), claim.CONTROL]
     drawing = Figure(figsize=(8, 3.6))
     panels = drawing.subplots(1, len(kinds), sharex=True, sharey=True)
     for axes, kind in zip(panels, kinds):
-        for method, group in some[some.kind == kind].groupby("method"):
-            _line(axes, group, method)
+        _methods(axes, solved[solved.kind == kind], gap=0.035 if axes is panels[0] else None)
         axes.set_title(kind, fontsize=9, color=KINDS[kind])
-        _cut_axes(axes, some.retrain)
         axes.tick_params(labelright=axes is panels[-1])
-    first = (
-        some[(some.kind == kinds[0]) & (some.retrain == some.retrain.min())].groupby("method").accuracy.mean()
-    )
-    name_lines(panels[0], [(first[method], method, METHODS[method]) for method in first.index], gap=0.035)
     drawing.supxlabel("k, top blocks that Bob replaces by a solved head", fontsize=11)
     return drawing
 
 
 @drawn
 def one_task(rows: pd.DataFrame, direction: str, task: str) -> Figure:
-    """One task: accuracy against the cut with a solved head, and against the number of trained top blocks (circle: k*); 95 % intervals."""
-    some = rows[(rows.direction == direction) & (rows.task == task) & (rows.kind != kinship.CONTROL)]
+    """One task: accuracy against the cut with a solved head, and against the number of trained top blocks.
+
+    A circle is at k*; 95 % intervals over seeds.
+    """
+    of_task = rows[(rows.direction == direction) & (rows.task == task) & (rows.kind != claim.CONTROL)]
     drawing = Figure(figsize=(8, 3.6))
     solved, trained = drawing.subplots(1, 2, sharey=True)
-    probes = some[some.method != kinship.TRAINED]
-    for method, group in probes.groupby("method"):
-        _line(solved, group, method)
-    first = probes[probes.retrain == probes.retrain.min()].groupby("method").accuracy.mean()
-    name_lines(solved, [(first[method], method, METHODS[method]) for method in first.index], gap=0.04)
-    _cut_axes(solved, probes.retrain)
-    curves = kinship.curves(some)
-    _line(
-        trained,
-        curves.melt(var_name="retrain", value_name="accuracy", ignore_index=False).reset_index(),
-        "Alice",
-    )
+    _methods(solved, of_task[of_task.method != claim.TRAINED], gap=0.04)
+    alice, bob = (claim.TASK, task) if direction == "one Alice" else (task, claim.TASK)
+    solved.set_title(f"Alice: {_words(alice)}; Bob: {_words(bob)}", fontsize=10)
+    solved.set_xlabel("top blocks replaced by a solved head")
+    curves = claim.curves(of_task)
+    long = curves.melt(var_name="retrain", value_name="accuracy", ignore_index=False)
+    _line(trained, long.reset_index(), "Alice")
     means = curves.mean()
     trained.plot(means.idxmax(), means.max(), "o", ms=12, mfc="none", mec=INK, mew=1.5)
     _cut_axes(trained, means.index)
-    who = (kinship.TASK, task) if direction == "one Alice" else (task, kinship.TASK)
-    solved.set_title("Alice: {}; Bob: {}".format(*map(_words, who)), fontsize=10)
-    solved.set_xlabel("top blocks replaced by a solved head")
     trained.set_xlabel("top blocks trained")
     trained.tick_params(labelright=True)
-    low, high = rows.accuracy.min(), rows.accuracy.max()
-    solved.set_ylim(low - 0.02, high + 0.02)
+    solved.set_ylim(rows.accuracy.min() - 0.02, rows.accuracy.max() + 0.02)
     return drawing
 
 
 @drawn
 def best_blocks(rows: pd.DataFrame) -> Figure:
-    """k*, the best number of trained top blocks (mean over seeds), against nearness in meaning, a panel for each direction; a dot is a task."""
-    best = kinship.best(rows)
+    """k*, the best number of trained top blocks, against nearness in meaning, a panel for each direction.
+
+    A dot is a task, its mean over seeds.
+    """
+    best, most = claim.best(rows), claim.curves(rows).columns.max()
     drawing = Figure(figsize=(8, 3.4))
-    for axes, direction in zip(drawing.subplots(1, 2, sharey=True), kinship.DIRECTIONS):
-        some = best[best.direction == direction]
-        for kind, group in some.groupby("kind"):
-            axes.plot(group.near, group.k, "o", color=KINDS[kind], ms=8, alpha=0.9)
-        axes.set_title(
-            {"one Alice": "one Alice, many Bobs", "one Bob": "many Alices, one Bob"}[direction], fontsize=10
-        )
+    panels = drawing.subplots(1, 2, sharey=True)
+    for axes, direction in zip(panels, claim.DIRECTIONS):
+        for kind, tasks in best[best.direction == direction].groupby("kind"):
+            axes.plot(tasks.near, tasks.k, "o", color=KINDS[kind], ms=8, alpha=0.9)
+        axes.set_title(PANELS[direction], fontsize=10)
         axes.set(
-            xlim=(0, 1.05),
-            ylim=(-0.3, kinship.curves(rows).columns.max() + 0.3),
-            xlabel="nearness of the tasks in meaning (Wu-Palmer)",
+            xlim=(0, 1.05), ylim=(-0.3, most + 0.3), xlabel="nearness of the tasks in meaning (Wu-Palmer)"
         )
         axes.grid(color=REFERENCE, alpha=0.25, lw=0.6)
-        if direction == kinship.DIRECTIONS[0]:
-            axes.set_ylabel("k*")
+    panels[0].set_ylabel("k*")
     return drawing
 
 
@@ -156,15 +142,25 @@ def _words(task: str) -> str:
     return task.replace("|", " or ")
 
 
-def _line(axes: Axes, group: pd.DataFrame, method: str) -> None:
-    of_seeds = group.groupby(["retrain", "seed"], as_index=False).accuracy.mean()
+def _methods(axes: Axes, solved: pd.DataFrame, gap: float | None) -> None:
+    """A line for each method against the cut, named at the left where there is a `gap` between names."""
+    for method, rows in solved.groupby("method"):
+        _line(axes, rows, method)
+    if gap is not None:
+        first = solved[solved.retrain == solved.retrain.min()].groupby("method").accuracy.mean()
+        name_lines(axes, [(height, method, METHODS[method]) for method, height in first.items()], gap=gap)
+    _cut_axes(axes, solved.retrain)
+
+
+def _line(axes: Axes, rows: pd.DataFrame, method: str) -> None:
+    of_seeds = rows.groupby(["retrain", "seed"], as_index=False).accuracy.mean()
     if method in FLAT:
         axes.plot(of_seeds.groupby("retrain").accuracy.mean(), color=METHODS[method], ls=FLAT[method])
     else:
         band(axes, of_seeds, METHODS[method], "accuracy", "retrain")
 
 
-def _cut_axes(axes: Axes, cuts: pd.Series) -> None:
+def _cut_axes(axes: Axes, cuts: Iterable[int]) -> None:
     axes.set_xticks(sorted(set(cuts)))
     axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
     axes.yaxis.tick_right()

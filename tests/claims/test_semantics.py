@@ -1,4 +1,7 @@
-"""How near tasks are in meaning, by hand, and the test of what follows it: permuting classes is calibrated, permuting tasks is not."""
+"""How near tasks are in meaning, by hand, and the test of what follows it.
+
+Permuting classes is calibrated, permuting tasks is not.
+"""
 
 from itertools import permutations
 
@@ -51,12 +54,13 @@ def test_open_images_bring_their_own_hierarchy(data_folder):
     lay(data_folder / "openimages", made_files())
     assert semantics.similarity("openimages", "Dog|Car", "Cat|Bird") == pytest.approx((6 / 8 + 2 / 6) / 2)
     with pytest.raises(
-        ValueError, match="^no base with a tree of kinds 'digits'; there is cifar10, cifar100, openimages$"
+        ValueError, match=r"^no base with a tree of kinds 'digits'; there is cifar10, cifar100, openimages$"
     ):
         semantics.tree("digits")
 
 
-# Similarity of tasks. Depths: cat and dog 5, deer and horse 4, bird and frog 3 (frog under Reptile: 4), automobile and truck 4.
+# Similarity of tasks. Depths: cat and dog 5, deer and horse 4, bird and frog 3 (frog under Reptile: 4),
+# automobile and truck 4.
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tasks, kind, message):
 
 
 def brute(similarities, gains, classes, mask):
-    """Spearman's correlation under every permutation of the classes, task by task by name; the first is the identity."""
+    """Spearman's correlation under every permutation of the classes, by name; the first is the identity."""
     tasks = [frozenset(task.split("|")) for task in semantics.tasks(classes)]
     found = []
     for order in permutations(classes):
@@ -182,12 +186,12 @@ def test_random_permutations_of_ten_classes_begin_with_the_identity_and_move_tas
     )
     for order in orders:
         shared = [[len(tasks[i] & tasks[j]) for j in order] for i in order]
-        assert shared == [[len(one & other) for other in tasks] for one in tasks]
+        assert shared == [[len(alices & bobs) for bobs in tasks] for alices in tasks]
     assert len({*map(tuple, orders.tolist())}) == 51 and len(semantics.class_orders(4)) == 24
 
 
 def null_gains(rng, k):
-    """Gains [T, T] that know no similarity: what a class gives another is drawn at random, and a task gives the mean over its classes; noise."""
+    """Gains [T, T] that know no similarity: what a class gives another is random, a task gives the mean."""
     first, second = np.triu_indices(k, 1)
     gives = rng.normal(size=(k, k))
     return np.mean(
@@ -196,7 +200,7 @@ def null_gains(rng, k):
 
 
 def test_where_nothing_follows_meaning_permuting_classes_says_so_and_permuting_tasks_does_not():
-    """250 made studies of the ten classes: p is uniform over permutations of classes, while those of tasks reject many times too often."""
+    """250 made studies of ten classes: p is uniform over permutations of classes; of tasks it is not."""
     tasks, rng, n = semantics.tasks(CIFAR10), np.random.default_rng(7), 250
     near, apart = semantics.similarities("cifar10", tasks).values, semantics.disjoint(tasks)
     by_class, of_disjoint, by_task = np.transpose(
@@ -226,7 +230,7 @@ def test_gains_that_follow_meaning_are_found_over_ten_classes():
 
 
 def test_matrices_of_another_number_of_tasks_are_refused():
-    with pytest.raises(ValueError, match="^10 classes have 45 tasks of two, not 6$"):
+    with pytest.raises(ValueError, match=r"^10 classes have 45 tasks of two, not 6$"):
         semantics.class_mantel(np.eye(6), np.eye(6), CIFAR10)
 
 

@@ -93,16 +93,23 @@ def book(preset: str, estimate: bool) -> None:
 @cli.command()
 @preset_option
 def claims(preset: str) -> None:
-    """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
-    from reuselab.book import build as books
-    from reuselab.claims import registry as scores
+    """Print the scoreboard, running what has changed, and compare the pages' numbers with those in results/.
+
+    Exit status 1, and a line for each, where numbers differ by more than the kept tolerance.
+    """
+    from reuselab.book import agreement, build
+    from reuselab.claims import registry
 
     _check_pages(preset)
-    books.notebooks(preset)
-    board = scores.scoreboard(books.BUILD / "pages" / preset)
+    build.notebooks(preset)
+    folder = build.BUILD / "pages" / preset
+    board = registry.scoreboard(folder)
     click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
-    if changed := scores.changed(board, preset):
-        raise Failed("; ".join(changed))
+    compared = agreement.compare(preset, folder)
+    click.echo(agreement.summary(preset, compared))
+    if lines := [line for page in compared.values() for line in page]:
+        click.echo("\n".join(lines))
+        raise Failed(f"{len(lines)} numbers are not those that are kept for the preset {preset}")
 
 
 @cli.command()

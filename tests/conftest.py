@@ -1,7 +1,7 @@
 """What all tests share: folders of their own, and the book, built once in the background.
 
-A run of the tests leaves alone what `make book` built and what a study kept. Where the environment asks PyTorch
-for another instruction set, that run has folders of its own too, so that it computes everything itself.
+A run of the tests leaves alone what `make book` built and what a study kept. Where the environment asks
+PyTorch for another instruction set, that run has folders of its own too, so that it computes all itself.
 """
 
 import fcntl
@@ -23,7 +23,12 @@ from reuselab.book import build
 from reuselab.experiment import bases
 
 torch.set_num_threads(1)
-BUILD_BOOK = "import sys; from reuselab.book.build import build; build('smoke'); open(sys.argv[1], 'w').write(sys.argv[2])"
+BUILD_BOOK = """
+import sys
+from reuselab.book.build import build
+build("smoke")
+open(sys.argv[1], "w").write(sys.argv[2])
+"""
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(scope="session")
 def built(pytestconfig):
-    """The first page of the whole book, built at the preset smoke with warnings as errors, once for all workers."""
+    """The first page of the whole book, built at smoke with warnings as errors, once for all workers."""
     run = run_of(pytestconfig)
     while begin(run):
         with open(PLACE / "tests.lock") as lock:
@@ -73,7 +78,7 @@ def run_of(config):
 def begin(run):
     """Begin to build the book unless this `run` already has; whether it is still being built, by whomever.
 
-    The building process holds a lock as long as it lives, so that a worker which waits for the lock waits for the book.
+    The building process holds a lock as long as it lives: who waits for the lock waits for the book.
     """
     PLACE.mkdir(parents=True, exist_ok=True)
     with open(PLACE / "tests.lock", "a+") as lock:

@@ -1,4 +1,4 @@
-"""The pages that a test run executed at the preset smoke: their tables, and what they print. Needs the fixture `built`."""
+"""The pages that a test run executed at smoke: their tables, what they print. Needs the fixture `built`."""
 
 import nbformat
 import pandas as pd

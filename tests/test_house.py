@@ -47,7 +47,7 @@ def floor_of(file: str) -> str:
 
 
 def imports(file: str) -> Iterator[str]:
-    """The floors that a file imports from, in functions and for type checkers too; "__init__" for the package."""
+    """The floors that a file imports from, functions and type checks included; "__init__" for the package."""
     for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -1,7 +1,7 @@
-"""Agreement: whether the tables of executed pages say what results/PRESET keeps of them, within its tolerances.
+"""Agreement: whether executed pages say what results/PRESET keeps of their tables, within its tolerances.
 
-A kept table PAGE.csv has columns that name a row, measures, and a column `tolerance`. It is held to the page's own
-table, PAGE.csv or where there is none PAGE_summary.csv, with each measure's mean over the seeds.
+A kept table PAGE.csv has columns that name a row, measures, and a column `tolerance`. It is held to the
+page's own table, PAGE.csv or where there is none PAGE_summary.csv, with each measure's mean over the seeds.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def kept_tables(preset: str) -> dict[str, pd.DataFrame]:
 def compare(preset: str, folder: Path) -> dict[str, list[str]]:
     """A line for each number of the pages executed in `folder` that is not the kept one, by page.
 
-    A page that shows its kept run has no numbers of its own, and is left out, as is one of which nothing is kept.
+    A page that shows its kept run has no numbers of its own, and is left out.
     """
     return {
         name: disagreements(name, expected, _own_table(name, folder))
@@ -32,11 +32,15 @@ def compare(preset: str, folder: Path) -> dict[str, list[str]]:
 
 
 def disagreements(name: str, expected: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """A line for each measure in `expected`, a kept table, that `rows`, the page's table, does not have on average.
+    """A line for each number of the kept table `expected` that is not the mean in `rows`, the page's own.
 
-    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means.
+    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means. A column
+    `measure` that `rows` has not names the measures, each with its mean as `value`.
     """
     keys = [key for key in expected if key in rows and expected[key].isin(rows[key]).all()]
+    if "measure" in expected and "measure" not in rows:
+        numbers = rows.columns.intersection(expected.measure.unique())
+        rows, keys = rows.melt(keys, numbers, "measure", "value"), [*keys, "measure"]
     measures = [column for column in expected if column not in (*keys, TOLERANCE)]
     if missing := [column for column in measures if column not in rows]:
         return [f"{name} has no column {', '.join(missing)}"]

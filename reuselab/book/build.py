@@ -63,8 +63,8 @@ VENDOR = {
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
-    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums are
-    then taken in one order, and processes share the cores. Raises Failed when a cell raises.
+    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums
+    are then taken in one order, and processes share the cores. Raises Failed when a cell raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     defaults = pages.defaults(name)
@@ -150,7 +150,7 @@ def build(preset: str) -> Path:
 
 
 def tell(source: Path, preset: str) -> None:
-    """Say in the staged book at which preset and when it is built: in every footer, at smoke also up front."""
+    """Say in the staged book at which preset it is built: in every footer, at smoke also up front."""
     path = source / "_config.yml"
     config = yaml.safe_load(path.read_text())
     config["html"]["extra_footer"] += (

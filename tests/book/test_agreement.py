@@ -57,6 +57,14 @@ def test_columns_of_the_kept_table_choose_the_rows():
     assert len(agreement.disagreements("layers", EXPECTED, rows)) == 2
 
 
+def test_numbers_may_be_kept_one_a_line():
+    lines = EXPECTED.rename(columns={"bob_accuracy": "value"}).assign(measure="bob_accuracy")
+    assert agreement.disagreements("layers", lines, ROWS) == []
+    assert agreement.disagreements("layers", lines.assign(tolerance=[0.009, 1]), ROWS) == [
+        "layers: value 0.120 where rho = 0.0, measure = bob_accuracy, kept 0.110 within 0.009"
+    ]
+
+
 def test_where_nothing_is_kept_it_says_that_nothing_was_compared(kept_and_own):
     assert agreement.compare("quick", kept_and_own) == {}
     assert agreement.summary("quick", {}) == "nothing is kept for the preset quick: nothing was compared"

@@ -7,7 +7,7 @@ import sys
 from reuselab.book import build
 from reuselab.runs import store
 
-WHERE = "from reuselab.book.build import BUILD; from reuselab.runs.store import folder; print(BUILD); print(folder())"
+WHERE = "from reuselab.book import build; from reuselab.runs import store; print(build.BUILD, store.folder())"
 
 
 def test_tests_build_and_keep_rows_in_a_folder_of_their_own():

@@ -1,4 +1,4 @@
-"""Every notebook, run through papermill at the preset smoke, with its numbers held to what results/smoke keeps."""
+"""Every notebook, run at the preset smoke, with its numbers held to what results/smoke keeps."""
 
 import html
 import re
@@ -51,7 +51,7 @@ def test_task_correlation_has_one_row_a_cell(built):
 
 
 def test_alice_unchanged_reads_her_label_as_bobs(built):
-    """With k = 0 Bob is right when Alice is right and b = a, or by the luck of her errors: near the ceiling."""
+    """With k = 0 Bob is right where Alice is and b = a, or by the luck of her errors: near the ceiling."""
     rows = table("task_correlation").query("retrain == 0")
     error = np.sqrt(rows.ceiling * (1 - rows.ceiling) / rows.test_pairs)
     lost = rows.ceiling * (1 - rows.alice_accuracy)
@@ -75,7 +75,7 @@ def test_every_claim_of_the_papers_is_on_the_scoreboard(built):
 
 
 def test_the_theory_pages_meet_their_formulas(built):
-    """Not by the pages' own verdicts: scratch at n = 2 d, and the boundary of fine-tuning without noise, by hand."""
+    """Not by the pages' own verdicts: scratch at n = 2 d, and fine-tuning without noise, by hand."""
     risks = table("deep_linear").query("method == 'scratch' and gamma == 2 and sigma == 0.5 and degrees == 0")
     error = (risks.high - risks.low) / 2 / 1.96
     assert (abs(risks.risk - 0.25 * 60 / 59) < 4.5 * error).all() and len(risks) == 1

@@ -153,9 +153,8 @@ def tell(source: Path, preset: str) -> None:
     """Say in the staged book at which preset it is built: in every footer, at smoke also up front."""
     path = source / "_config.yml"
     config = yaml.safe_load(path.read_text())
-    config["html"]["extra_footer"] += (
-        f" Built at the preset {preset}, {time.strftime('%Y-%m-%d', time.gmtime())}."
-    )
+    theme = config["sphinx"]["config"]["html_theme_options"]
+    theme["extra_footer"] += f" Built at the preset {preset}, {time.strftime('%Y-%m-%d', time.gmtime())}."
     path.write_text(yaml.safe_dump(config))
     for name in ("intro", "claims") if preset == "smoke" else ():
         document = source / "book" / f"{name}.md"

@@ -1,13 +1,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PRESET ?= quick
 BIN := .venv/bin
+# Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
+PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test bench soak reference lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak reference lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
 	@echo "make test   install, run every test"
+	@echo "make test-other-processor  the tests that look at pages, with another instruction set"
+	@echo "make lint   ruff and mypy, on notebooks too"
 	@echo "make bench  the speed tables, against stated rivals"
 	@echo "make soak   kill studies at SOAK random moments (default 200)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
@@ -26,14 +30,30 @@ serve:
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
 
 test: .venv/done chromium
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(PYTEST)
+
+# Other instructions round sums differently: AVX2 where the machine has more, else what it had before AVX.
+OLDER := $(shell grep -qw avx512f /proc/cpuinfo 2>/dev/null && echo ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
+	|| echo ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2)
+
+test-other-processor: .venv/done
+	$(OLDER) $(BIN)/pytest $(PYTEST) -m pages --ignore tests/book/test_browser.py
+
+# A notebook's code is checked as a script: without its prose, its imports where a reader needs them.
+lint: .venv/done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@code=$$(mktemp -d) && trap 'rm -rf "$$code"' EXIT && cp notebooks/*.md "$$code" \
+	&& $(BIN)/jupytext --quiet --to py:percent "$$code"/*.md && sed -i.prose '/^# /d' "$$code"/*.py \
+	&& $(BIN)/ruff check --config pyproject.toml --ignore E402,B018 "$$code"
 
 bench: .venv/done
 	$(BIN)/python benchmarks/bench_fate.py
 	$(BIN)/python benchmarks/bench_study.py
 
 soak: .venv/done
-	SOAK=$${SOAK:-200} $(BIN)/pytest tests/test_faults.py -k moments
+	SOAK=$${SOAK:-200} $(BIN)/pytest tests/runs/test_faults.py -k moments
 
 # Kept in results/$(AS) with its provenance; the page shows it from then on, apart from its own run.
 reference: .venv/done

@@ -20,8 +20,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(context, args)
         except click.UsageError as error:
-            error.message += nearest(args[0], self.commands)
-            raise
+            hint = nearest(args[0], self.commands)
+            raise click.UsageError(error.message + hint, error.ctx) from None
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,11 +60,10 @@ estimate_option = click.option(
 @estimate_option
 def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, estimate: bool) -> None:
     """Run one notebook with other parameters."""
-    from reuselab.book import build as book
-    from reuselab.book import pages
+    from reuselab.book import build, pages
 
     with _refusals():
-        values = pages.parameters(page, preset, {name: _value(text) for name, text in given})
+        values = pages.parameters(page, preset, _values(given))
     if estimate:
         return _estimate({page: values})
     try:
@@ -72,8 +71,8 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, e
         (out / f"{page}.ipynb").touch()
     except OSError as error:
         raise click.UsageError(f"cannot write into {out}: {error.strerror}") from None
-    done = book.execute(page, values, out)
-    html = book.build_page(done)
+    done = build.execute(page, values, out)
+    html = build.build_page(done)
     click.echo("\n".join(str(path) for path in [done, html, *sorted(out.glob(f"{page}*.csv"))]))
 
 
@@ -93,16 +92,23 @@ def book(preset: str, estimate: bool) -> None:
 @cli.command()
 @preset_option
 def claims(preset: str) -> None:
-    """Print the scoreboard, running what has changed; exit status 1 when a verdict is not the one in results/."""
-    from reuselab.book import build as books
-    from reuselab.claims import registry as scores
+    """Print the scoreboard, running what has changed, and compare the pages' numbers with those in results/.
+
+    Exit status 1, and a line for each, where numbers differ by more than the kept tolerance.
+    """
+    from reuselab.book import agreement, build
+    from reuselab.claims import registry
 
     _check_pages(preset)
-    books.notebooks(preset)
-    board = scores.scoreboard(books.BUILD / "pages" / preset)
+    build.notebooks(preset)
+    folder = build.BUILD / "pages" / preset
+    board = registry.scoreboard(folder)
     click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
-    if changed := scores.changed(board, preset):
-        raise Failed("; ".join(changed))
+    compared = agreement.compare(preset, folder)
+    click.echo(agreement.summary(preset, compared))
+    if lines := [line for page in compared.values() for line in page]:
+        click.echo("\n".join(lines))
+        raise Failed(f"{len(lines)} numbers are not those that are kept for the preset {preset}")
 
 
 @cli.command()
@@ -139,10 +145,7 @@ def study(
     from reuselab.runs import study as studies
 
     with _refusals():
-        axes = {name: _value(text) for name, text in given}
-        if len(axes) < len(given):
-            raise ValueError("each parameter can be given once")
-        cells = studies.grid(**axes)
+        cells = studies.grid(**_values(given))
         if out:
             exchange.writable(out)
         client = _client(scheduler) if scheduler is not None else None
@@ -193,8 +196,8 @@ def import_(file: Path) -> None:
     click.echo(f"{new:,} new rows of {len(rows):,}")
     if contradictions:
         raise Failed(
-            f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept here, "
-            f"which stays: {'; '.join(contradictions[:3])}"
+            f"{len(contradictions):,} measures differ by more than {exchange.TOLERANCE} from what is kept "
+            f"here, which stays: {'; '.join(contradictions[:3])}"
         )
 
 
@@ -214,16 +217,18 @@ folder_option = click.option(
 @data.command(name="list")
 @folder_option
 def list_(folder: Path | None) -> None:
-    """Show each image set's licence and size, where it is, and whether it is whole; reads all files to tell."""
+    """Show each image set's licence and size, where it is, and whether it is whole.
+
+    Reads all files to tell.
+    """
     from reuselab.experiment import bases
     from reuselab.sources import registry as sets
 
     root = folder or bases.folder()
     rows = [("name", "image set", "size", "licence", "where", "here?")]
-    rows += [
-        (name, one.title, one.size, one.licence, str(root / one.place), str(sets.state(name, root)))
-        for name, one in sets.SETS.items()
-    ]
+    for name, images in sets.SETS.items():
+        state = str(sets.state(name, root))
+        rows.append((name, images.title, images.size, images.licence, str(root / images.place), state))
     widths = [max(map(len, column)) + 2 for column in zip(*rows)]
     for row in rows:
         click.echo("".join(map(str.ljust, row, widths)).rstrip())
@@ -240,7 +245,10 @@ def list_(folder: Path | None) -> None:
     help="openimages: at most N images of each class for training, and N for testing [default: 200]",
 )
 def fetch(name: str, folder: Path | None, classes: str | None, images: int | None) -> None:
-    """Fetch an image set, or go on where an earlier call was interrupted; checked against its published checksum."""
+    """Fetch an image set, or go on where an earlier call was interrupted.
+
+    Checked against its published checksum.
+    """
     from reuselab import check
     from reuselab.experiment import bases
     from reuselab.sources import openimages
@@ -261,20 +269,20 @@ def fetch(name: str, folder: Path | None, classes: str | None, images: int | Non
         except OSError as error:
             raise ValueError(f"cannot write into {root}: {error.strerror}") from None
         if name == "openimages":
-            done = openimages.fetch(root / sets.SETS[name].place, wanted, images)
+            state = openimages.fetch(root / sets.SETS[name].place, wanted, images)
         else:
-            done = sets.fetch(name, root)
-    click.echo(f"{name} in {root}: {done}")
+            state = str(sets.fetch(name, root))
+    click.echo(f"{name} in {root}: {state}")
     if root.resolve() != bases.folder().resolve():
         click.echo(f'to use it: export REUSELAB_DATA="{root.resolve()}"')
 
 
 def _check_pages(preset: str) -> dict[str, dict[str, Any]]:
-    """Each page's parameters. Refuses a preset that some page of the book cannot run with, before any does."""
-    from reuselab.book import pages as page
+    """Each page's parameters. Refuses a preset that some page cannot run with, before any does."""
+    from reuselab.book import pages
 
     with _refusals():
-        return {name: page.parameters(name, preset, {}) for name in page.pages()}
+        return {name: pages.parameters(name, preset, {}) for name in pages.pages()}
 
 
 def _estimate(values: dict[str, dict[str, Any]]) -> None:
@@ -318,8 +326,17 @@ def _client(address: str):
         return Client(address, timeout=5)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
-            f"no Dask scheduler answers at {shorten(address)}, which should look like tcp://HOST:8786 ({shorten(str(error))})"
+            f"no Dask scheduler answers at {shorten(address)}, which should look like "
+            f"tcp://HOST:8786 ({shorten(str(error))})"
         ) from None
+
+
+def _values(given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Parameters by name. ValueError where one is given twice."""
+    values = {name: _value(text) for name, text in given}
+    if len(values) < len(given):
+        raise ValueError("each parameter can be given once")
+    return values
 
 
 def _value(text: str) -> Any:

@@ -1,19 +1,34 @@
-"""What several test modules share."""
+"""What all tests share: folders of their own, and the book, built once in the background.
+
+A run of the tests leaves alone what `make book` built and what a study kept. Where the environment asks
+PyTorch for another instruction set, that run has folders of its own too, so that it computes all itself.
+"""
 
 import fcntl
 import os
+import subprocess
+import sys
+from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # before NumPy: small products are slower on two threads than on one
+ROOT = Path(__file__).resolve().parents[1]
+PLACE = ROOT / "_build" / "-".join(["test", *filter(None, [os.environ.get("ATEN_CPU_CAPABILITY")])])
+os.environ |= {"REUSELAB_BUILD": str(PLACE), "REUSELAB_HOME": str(PLACE / "home")}
+# Before NumPy: small products are slower on two threads than on one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 
-from reuselab.book import build as book
+from reuselab.book import build
 from reuselab.experiment import bases
 
 torch.set_num_threads(1)
+BUILD_BOOK = """
+import sys
+from reuselab.book.build import build
+build("smoke")
+open(sys.argv[1], "w").write(sys.argv[2])
+"""
 
 
 @pytest.fixture
@@ -28,16 +43,62 @@ def data_folder(tmp_path, monkeypatch):
         function.cache_clear()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that look at the built book, and let them wait until the others are done."""
+    for item in items:
+        if "built" in item.fixturenames:
+            item.add_marker("pages")
+    items.sort(key=lambda item: "built" in item.fixturenames)
+
+
+def pytest_collection_finish(session):
+    """Begin to build the book before the first test, where one will look at it."""
+    if any("built" in item.fixturenames for item in session.items) and not session.config.option.collectonly:
+        begin(run_of(session.config))
+
+
 @pytest.fixture(scope="session")
-def built(testrun_uid):
-    """The first page of the whole book, built at the preset smoke with warnings as errors, once for all workers of a run."""
-    book.BUILD.mkdir(exist_ok=True)
-    with open(book.BUILD / "tests.run", "a+") as run:
-        fcntl.flock(run, fcntl.LOCK_EX)
-        run.seek(0)
-        if run.read() == testrun_uid:
-            return book.BUILD / "html" / "index.html"
-        first = book.build("smoke")
-        run.truncate(0)
-        run.write(testrun_uid)
-        return first
+def built(pytestconfig):
+    """The first page of the whole book, built at smoke with warnings as errors, once for all workers."""
+    run = run_of(pytestconfig)
+    while begin(run):
+        with open(PLACE / "tests.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+    if (PLACE / "tests.done").read_text() != run:
+        pytest.fail("the book could not be built: " + (PLACE / "tests.log").read_text()[-1000:])
+    return build.BUILD / "html" / "index.html"
+
+
+def run_of(config):
+    """What names this run of pytest, the same in all of its workers."""
+    return getattr(config, "workerinput", {}).get("testrunuid", str(os.getpid()))
+
+
+def begin(run):
+    """Begin to build the book unless this `run` already has; whether it is still being built, by whomever.
+
+    The building process holds a lock as long as it lives: who waits for the lock waits for the book.
+    """
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with open(PLACE / "tests.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        lock.seek(0)
+        if lock.read() == run:
+            return False
+        lock.truncate(0)
+        lock.write(run)
+        lock.flush()
+        (PLACE / "tests.done").write_text("")
+        with open(PLACE / "tests.log", "w") as log:
+            subprocess.Popen(
+                [sys.executable, "-c", BUILD_BOOK, PLACE / "tests.done", run],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.fileno()],
+            )
+    return True

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from reuselab import cli
-from reuselab.book import build as book
-from reuselab.book import estimate
+from reuselab.book import agreement, build, estimate, pages
 
 COMMAND = Path(sys.executable).with_name("reuselab")
 
@@ -51,7 +50,8 @@ REFUSED = [
     (["run", "pairs", "-p", "phis", "[-2]"], "each item of phis must be a number from -1 to 1, not -2"),
     (
         ["run", "pairs", "-p", "base", "digit"],
-        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, openimages, not 'digit' (did you mean digits?)",
+        "base must be one of digits, turned, mnist, fashion, cifar10, cifar100, pets, pet_species, "
+        "openimages, not 'digit' (did you mean digits?)",
     ),
     (["run", "pairs", "-p", "base", "mnist"], "base mnist is not in"),
     (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 1 to 1,000, not 0"),
@@ -61,7 +61,8 @@ REFUSED = [
     ),
     (
         ["run", "task_correlation", "-p", "network", "mpl"],
-        "network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision by its name, not 'mpl' (did you mean mlp?)",
+        "network must be one of cnn, mlp, resnet18, resnet18_original, or a classifier of torchvision "
+        "by its name, not 'mpl' (did you mean mlp?)",
     ),
     (
         ["run", "task_correlation", "-p", "network", "mlp"],
@@ -79,6 +80,7 @@ REFUSED = [
         ["run", "task_correlation", "-p", "retrains", "[6]"],
         "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6",
     ),
+    (["run", "pairs", "-p", "draws", "2000", "-p", "draws", "3000"], "each parameter can be given once"),
     (["run", "pairs", "-o", "/dev/null/out"], "cannot write into /dev/null/out"),
 ]
 
@@ -89,8 +91,8 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(
 ):
     monkeypatch.chdir(data_folder)
     monkeypatch.setattr(sys, "argv", ["reuselab", *arguments])
-    monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("work was begun"))
-    monkeypatch.setattr(book, "build", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(build, "execute", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(build, "build", lambda *_: pytest.fail("work was begun"))
     monkeypatch.setattr(estimate, "estimate", lambda *_: pytest.fail("work was begun"))
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -99,6 +101,51 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(
     assert err.startswith("reuselab: ") and err.count("\n") == 1
     assert message in err
     assert not list(data_folder.iterdir())
+
+
+def test_each_page_has_rules_of_its_own(tmp_path, monkeypatch):
+    """Eight dimensions are enough for a ReLU network, and too few for the laws of the linear one."""
+    monkeypatch.setattr(
+        sys, "argv", ["reuselab", "run", "nonlinear", "-p", "d", "8", "-o", str(tmp_path / "out")]
+    )
+    given = []
+    monkeypatch.setattr(build, "execute", lambda name, values, out: given.append((name, values["d"])))
+    monkeypatch.setattr(build, "build_page", lambda done: tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert not stop.value.code and given == [("nonlinear", 8)]
+    with pytest.raises(ValueError, match="d must be a whole number"):
+        pages.parameters("deep_linear", "quick", {"d": 8})
+
+
+COMPARED = [
+    ("quick", 0.5, 0, "nothing is kept for the preset quick: nothing was compared\n"),
+    ("smoke", 0.5, 0, "compared with what is kept for the preset smoke: layers\n"),
+    ("smoke", 0.6, 1, "layers: bob_accuracy 0.600 where rho = 1, kept 0.500 within 0.05\n"),
+]
+
+
+@pytest.mark.parametrize("preset, accuracy, status, line", COMPARED)
+def test_claims_compares_numbers_or_says_that_it_does_not(
+    tmp_path, monkeypatch, capsys, preset, accuracy, status, line
+):
+    """Agreement is exit status 0; each disagreement a line, and exit status 1."""
+    folder, kept = tmp_path / "pages" / preset, tmp_path / "results" / "smoke"
+    for place in (folder, kept):
+        place.mkdir(parents=True)
+    pd.DataFrame({"rho": [1], "bob_accuracy": [0.5], "tolerance": [0.05]}).to_csv(
+        kept / "layers.csv", index=False
+    )
+    pd.DataFrame({"rho": 1, "bob_accuracy": [accuracy]}).to_csv(folder / "layers.csv", index=False)
+    monkeypatch.setattr(agreement, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    monkeypatch.setattr(build, "notebooks", lambda preset: None)
+    monkeypatch.setattr(sys, "argv", ["reuselab", "claims", "--preset", preset])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ((stop.value.code or 0), out.endswith(line)) == (status, True), out
+    assert err.count("\n") == status
 
 
 def test_a_real_process_refuses_too(tmp_path):
@@ -157,18 +204,18 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
 
 def test_a_failing_page_says_so_in_one_line_with_status_1(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
-    source = (book.page.NOTEBOOKS / "pairs.md").read_text()
-    monkeypatch.setattr(book.page, "NOTEBOOKS", tmp_path / "notebooks")
+    source = (pages.NOTEBOOKS / "pairs.md").read_text()
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path / "notebooks")
     (tmp_path / "notebooks" / "pairs.md").write_text(
         source.replace("classes = len(train[0].classes)", "classes = 1 / 0")
     )
-    with pytest.raises(book.Failed, match="page pairs failed: ZeroDivisionError: division by zero"):
-        book.execute("pairs", {"draws": 1000}, tmp_path / "out")
+    with pytest.raises(build.Failed, match="page pairs failed: ZeroDivisionError: division by zero"):
+        build.execute("pairs", {"draws": 1000}, tmp_path / "out")
 
 
 def test_plain_papermill_runs_a_page(tmp_path):
     notebook = subprocess.run(
-        [COMMAND.with_name("jupytext"), "--to", "ipynb", "-o", "-", book.page.NOTEBOOKS / "pairs.md"],
+        [COMMAND.with_name("jupytext"), "--to", "ipynb", "-o", "-", pages.NOTEBOOKS / "pairs.md"],
         capture_output=True,
         check=True,
     ).stdout
@@ -181,9 +228,7 @@ def test_plain_papermill_runs_a_page(tmp_path):
             "draws",
             "2000",
             "-y",
-            "rhos: [0.0, 1.0]",
-            "-y",
-            "phis: [0.0]",
+            "{rhos: [0.0, 1.0], phis: [0.0], seeds: 2, bob_epochs: 2}",
         ],
         input=notebook,
         check=True,

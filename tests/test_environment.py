@@ -14,7 +14,8 @@ from reuselab.book.build import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WANTED = [
     Requirement(text)
-    for text in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    for group in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for text in group
 ]
 
 

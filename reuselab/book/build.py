@@ -1,4 +1,7 @@
-"""Notebooks to pages: execute, reuse what is still true, build. Everything made lies under `_build`."""
+"""Notebooks to pages: execute, reuse what is still true, build.
+
+Everything made lies under `_build`, or in the folder that REUSELAB_BUILD names: tests have one of their own.
+"""
 
 import base64
 import hashlib
@@ -10,8 +13,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -23,15 +28,22 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
-from reuselab.book import kept as kept_runs
-from reuselab.book import pages as page
-from reuselab.book import photographs
+from reuselab.book import kept, pages, photographs
 from reuselab.check import Failed
-from reuselab.claims import registry as claims
+from reuselab.claims import registry
 from reuselab.experiment import bases
 
-ROOT = page.NOTEBOOKS.parent
-BUILD = ROOT / "_build"
+ROOT = pages.NOTEBOOKS.parent
+BUILD = Path(os.environ.get("REUSELAB_BUILD") or ROOT / "_build").resolve()
+
+# The first page and the scoreboard of a book that only tests the machinery say so, below their titles.
+SMALL = """
+:::{admonition} Built at the preset smoke
+:class: warning
+Small runs that test the machinery: their numbers and verdicts mean little.
+`make book` builds the book at the preset quick.
+:::
+"""
 
 # npm package, version and published checksum, and which of its files the book serves.
 VENDOR = {
@@ -51,14 +63,14 @@ VENDOR = {
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
-    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums are then
-    taken in one order, and processes share the cores. Raises Failed when a cell raises.
+    Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums
+    are then taken in one order, and processes share the cores. Raises Failed when a cell raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = page.defaults(name)
-    changed = {key: value for key, value in values.items() if value != own[key]}
+    defaults = pages.defaults(name)
+    changed = {key: value for key, value in values.items() if value != defaults[key]}
     done = folder / f"{name}.ipynb"
-    notebook = page.read(name)
+    notebook = pages.read(name)
     os.environ |= {
         "REUSELAB_OUT": str(folder.resolve()),
         "REUSELAB_DATA": str(bases.folder().resolve()),
@@ -83,13 +95,16 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
 
 
 def key(name: str, values: Mapping[str, Any]) -> str:
-    """What an executed page depends on, as one digest: its source, its parameters, its reference runs, the module, the images, the versions."""
+    """One digest of all that an executed page depends on.
+
+    That is its source, its parameters, its reference runs, the module, the images and the versions.
+    """
     parts = [
-        (page.NOTEBOOKS / f"{name}.md").read_text(),
+        (pages.NOTEBOOKS / f"{name}.md").read_text(),
         json.dumps(values, sort_keys=True),
-        page.source_digest(),
+        pages.source_digest(),
         (ROOT / "requirements.lock").read_text(),
-        *(path.read_text() for path in sorted(kept_runs.RESULTS.glob(f"*/*/{name}_*.csv"))),
+        *(path.read_text() for path in sorted(kept.RESULTS.glob(f"*/*/{name}_*.csv"))),
         *(bases.digest(base) for base in photographs.used(name, values)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -97,7 +112,7 @@ def key(name: str, values: Mapping[str, Any]) -> str:
 
 def page_notebook(name: str, preset: str) -> Path:
     """The executed page at `preset`, run again only when something that it depends on has changed."""
-    values = page.parameters(name, preset, {})
+    values = pages.parameters(name, preset, {})
     folder = BUILD / "pages" / preset
     done, stamp = folder / f"{name}.ipynb", folder / f"{name}.key"
     current = key(name, values)
@@ -110,8 +125,11 @@ def page_notebook(name: str, preset: str) -> Path:
 
 
 def notebooks(preset: str) -> dict[str, Path]:
-    """Every page's executed notebook at `preset`, two pages at a time: while one waits for its kernel or draws, another computes."""
-    names = page.pages()
+    """Every page's executed notebook at `preset`.
+
+    Two pages at a time: while one waits for its kernel or draws, another computes.
+    """
+    names = pages.pages()
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         done = pool.map(page_notebook, names, repeat(preset))
         return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
@@ -121,13 +139,27 @@ def build(preset: str) -> Path:
     """The whole book at `preset`; returns its first page. A warning is an error (Failed)."""
     executed = notebooks(preset)
     source = stage(BUILD / "source")
+    tell(source, preset)
     for name, done in executed.items():
         shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
-    board = claims.scoreboard(BUILD / "pages" / preset)
+    board = registry.scoreboard(BUILD / "pages" / preset)
     board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
     board[["claim", "what", "verdict", "effect"]].to_csv(source / "book" / "scoreboard.csv", index=False)
     board[["claim", "who", "test", "page"]].to_csv(source / "book" / "tests.csv", index=False)
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
+
+
+def tell(source: Path, preset: str) -> None:
+    """Say in the staged book at which preset it is built: in every footer, at smoke also up front."""
+    path = source / "_config.yml"
+    config = yaml.safe_load(path.read_text())
+    theme = config["sphinx"]["config"]["html_theme_options"]
+    theme["extra_footer"] += f" Built at the preset {preset}, {time.strftime('%Y-%m-%d', time.gmtime())}."
+    path.write_text(yaml.safe_dump(config))
+    for name in ("intro", "claims") if preset == "smoke" else ():
+        document = source / "book" / f"{name}.md"
+        title, _, text = document.read_text().partition("\n")
+        document.write_text(f"{title}\n{SMALL}{text}")
 
 
 def build_page(done: Path) -> Path:
@@ -170,39 +202,47 @@ def stage(source: Path) -> Path:
 
 
 def vendor() -> Path:
-    """Third-party JavaScript in `_build/vendor`, fetched once by npm and checked against its published SHA-512."""
-    folder = BUILD / "vendor"
+    """Third-party JavaScript in the checkout's `_build/vendor`, fetched once for all builds; see `_fetch`."""
+    folder = ROOT / "_build" / "vendor"
+    folder.mkdir(parents=True, exist_ok=True)
     for (name, number, sha512), files in VENDOR.items():
         place = folder / name.rpartition("/")[2]
-        if (place / "VERSION").exists() and (place / "VERSION").read_text() == number:
-            continue
-        with tempfile.TemporaryDirectory() as scratch:
-            status = npm(
-                ["pack", "--silent", "--pack-destination", scratch, f"{name}@{number}"],
-                return_completed_process=True,
-                capture_output=True,
-                text=True,
-            )
-            packed = list(Path(scratch).glob("*.tgz"))
-            if not packed:
-                raise Failed(
-                    f"npm could not fetch {name} {number}: {status.stderr.strip().splitlines()[-1:]}"
-                )
-            if base64.b64encode(hashlib.sha512(packed[0].read_bytes()).digest()).decode() != sha512:
-                raise Failed(f"{name} {number} is not the published file: its checksum differs")
-            with tarfile.open(packed[0]) as archive:
-                archive.extractall(scratch, filter="data")
-            shutil.rmtree(place, ignore_errors=True)
-            for pattern in files:
-                for path in (Path(scratch) / "package").glob(pattern):
-                    target = place / path.relative_to(Path(scratch) / "package")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(path, target)
-            (place / "VERSION").write_text(number)
+        if not (place / "VERSION").exists() or (place / "VERSION").read_text() != number:
+            _fetch(name, number, sha512, files, place)
     return folder
 
 
-def _sphinx(source: Path, html: Path, strict: bool) -> Path:
+def _fetch(name: str, number: str, sha512: str, files: tuple[str, ...], place: Path) -> None:
+    """What the book serves of an npm package, as the folder `place`, whole or not at all.
+
+    Raises Failed when it cannot be fetched, or is not the published file by its SHA-512.
+    """
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        status = npm(
+            ["pack", "--silent", "--pack-destination", scratch, f"{name}@{number}"],
+            return_completed_process=True,
+            capture_output=True,
+            text=True,
+        )
+        packed = list(Path(scratch).glob("*.tgz"))
+        if not packed:
+            raise Failed(f"npm could not fetch {name} {number}: {status.stderr.strip().splitlines()[-1:]}")
+        if base64.b64encode(hashlib.sha512(packed[0].read_bytes()).digest()).decode() != sha512:
+            raise Failed(f"{name} {number} is not the published file: its checksum differs")
+        with tarfile.open(packed[0]) as archive:
+            archive.extractall(scratch, filter="data")
+        package, ready = Path(scratch) / "package", Path(scratch) / "ready"
+        for path in (path for pattern in files for path in package.glob(pattern)):
+            target = ready / path.relative_to(package)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        (ready / "VERSION").write_text(number)
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # another process has just put it there
+            ready.rename(place)
+
+
+def _sphinx(source: Path, html: Path, *, strict: bool) -> Path:
     """Run Jupyter Book from `source` and move its HTML to `html`."""
     flags = ["-n", "-W", "--keep-going"] if strict else ["-q"]
     command = [

@@ -9,10 +9,11 @@ from reuselab.figures.style import Shown
 
 
 def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VBox:
-    """A slider for each axis (label, values) over `draw(*values)`, drawn beforehand for every combination of values.
+    """A slider for each axis (label, values) over `draw(*values)`, drawn beforehand for all combinations.
 
-    An axis with a single value needs no slider and gets none. A frame is an HTML widget in Stacks nested axis by axis. A
-    slider's index is linked in JavaScript to every Stack of its axis, so that moving one keeps the others where they are.
+    An axis with a single value needs no slider and gets none. A frame is an HTML widget in Stacks nested axis
+    by axis. A slider's index is linked in JavaScript to every Stack of its axis, so that moving one keeps the
+    others where they are.
     """
     sliders = [
         SelectionSlider(

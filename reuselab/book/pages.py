@@ -47,23 +47,23 @@ def read(name: str) -> NotebookNode:
 def defaults(name: str) -> dict[str, Any]:
     """The values in the page's parameters cell: the preset quick."""
     return {
-        key: ast.literal_eval(found["default"])
-        for key, found in papermill.inspect_notebook(read(name)).items()
+        key: ast.literal_eval(parameter["default"])
+        for key, parameter in papermill.inspect_notebook(read(name)).items()
     }
 
 
 def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of page `name`: its defaults, over them the preset's, over these the `given` ones.
 
-    Raises ValueError or FileNotFoundError, in one line, before anything runs: for a parameter that the page does not
-    have, a value that cannot be, an image set or a device that is not there.
+    Raises ValueError or FileNotFoundError, in one line, before anything runs: for a parameter that the page
+    does not have, a value that cannot be, an image set or a device that is not there.
     """
     known("preset", preset, PRESETS)
-    own = defaults(name)
+    values = defaults(name)
     for key in given:
-        known("parameter", key, [key for key in own if key != "preset"])
+        known("parameter", key, [key for key in values if key != "preset"])
     presets = yaml.safe_load((NOTEBOOKS / "presets.yml").read_text())
-    values = own | presets[name].get(preset, {}) | given
+    values |= presets[name].get(preset, {}) | given
     page = module(name)
     for key, value in values.items():
         (page.RULES | {"preset": text()})[key](key, value)
@@ -75,7 +75,7 @@ def parameters(name: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def at_hand(name: str, **values: Any) -> tuple[Any, ...]:
-    """`values`, the parameters base, alice_pairs, bob_pairs and test_pairs of page `name`; see `photographs.choose`."""
+    """`values` (base, alice_pairs, bob_pairs, test_pairs) of page `name`, as `photographs.choose` says."""
     chosen = photographs.choose(name, defaults(name) | values, {}) if values["base"] == AUTO else values
     return tuple(chosen[key] for key in values)
 
@@ -86,14 +86,17 @@ def keep(table: pd.DataFrame, name: str) -> None:
         table.to_csv(Path(folder) / f"{name}.csv", index=False)
 
 
-def show(table: pd.DataFrame, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
+def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
     """`table` as a page shows it: floats with `precision` digits, its index only where asked for."""
     styled = table.style.format(precision=precision).set_table_attributes(f'class="dataframe {kind}"')
     return styled if index else styled.hide(axis="index")
 
 
 def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") -> Styler:
-    """How this page came about, one row a fact; with the page's `name`, also kept as a table, for a reference run."""
+    """How this page came about, one row a fact.
+
+    With the page's `name` it is kept as a table too, for a reference run.
+    """
     here = machine()
     facts = {
         "preset": preset,
@@ -105,7 +108,8 @@ def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") 
         "device": here["device"],
         "versions": here["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
-        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds (rows kept from earlier runs were not computed again)",
+        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds "
+        "(rows kept from earlier runs were not computed again)",
     }
     table = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
     if name:

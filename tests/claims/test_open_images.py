@@ -8,7 +8,7 @@ import pytest
 from made import made
 from photographs import execute, smoke
 from scipy import stats as laws
-from test_openimages import lay, made_files
+from served import lay, made_files
 
 from reuselab.book import kept, pages
 from reuselab.claims import open_images as claim

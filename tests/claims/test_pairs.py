@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_pages import glued, table
+from executed import glued, table
 
 from reuselab.book import pages
 from reuselab.claims import pairs as claim

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_pages import glued, table
+from executed import glued, table
 
 from reuselab.claims import phase_diagram as claim
 from reuselab.stats import combine

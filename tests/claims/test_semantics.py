@@ -8,8 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from scipy import stats as laws
-from test_openimages import lay, made_files, real_folder
-from test_registry import serve_cifar100, server  # noqa: F401
+from served import lay, made_files, real_folder, serve_cifar100, server  # noqa: F401
 
 from reuselab import stats
 from reuselab.claims import semantics

@@ -12,7 +12,6 @@ import torch
 from made import made, real
 from PIL import Image
 from served import lay, lay_mnist, pet_files, run, serve_cifar100, serve_mnist, serve_pets
-from served import server as server  # for tests of other folders
 from torchvision import datasets
 from torchvision.datasets import utils
 

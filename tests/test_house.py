@@ -1,0 +1,203 @@
+"""The house: what stands on which floor, who may import whom, and how many places a page needs."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from reuselab.book import pages
+from reuselab.book.build import ROOT
+
+PACKAGE = ROOT / "reuselab"
+# From the ground up. `reuselab` itself, which offers names of all floors, stands on the roof.
+FLOORS = (
+    ("check", "stats"),
+    ("sources",),
+    ("experiment",),
+    ("runs",),
+    ("theory",),
+    ("claims",),
+    ("figures",),
+    ("book",),
+    ("cli",),
+    ("__init__",),
+)
+HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+# What a page consists of; `a_page_needs_no_other_place` adds a made one with these alone.
+PLACES = (
+    "notebooks/{}.md",
+    "reuselab/claims/{}.py",
+    "reuselab/figures/{}.py",
+    "tests/claims/test_{}.py",
+)
+
+
+def floor_of(file: str) -> str:
+    """The floor of a file of the package, by its path in there."""
+    return Path(file).parts[0].removesuffix(".py")
+
+
+def imports(file: str) -> Iterator[str]:
+    """The floors that a file imports from, functions and type checks included; "__init__" for the package."""
+    for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            names = [f"{node.module}.{alias.name}" for alias in node.names if alias.name != "__version__"]
+        else:
+            continue
+        for parts in (name.split(".") for name in names):
+            if parts[0] == "reuselab":
+                yield parts[1] if len(parts) > 1 and parts[1] in HEIGHT else "__init__"
+
+
+def test_every_module_stands_on_a_floor():
+    assert {floor_of(file) for file in FILES} == set(HEIGHT)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_run_downwards_only(file):
+    upwards = {floor for floor in imports(file) if HEIGHT[floor] > HEIGHT[floor_of(file)]}
+    assert not upwards, f"{file} imports from above: {', '.join(sorted(upwards))}"
+
+
+def test_the_experiment_is_read_in_half_an_hour():
+    lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / "experiment").glob("*.py"))
+    assert lines < 1800
+
+
+def test_the_package_offers_about_a_dozen_names():
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import reuselab; print(*(hasattr(reuselab, name) for name in reuselab.__all__))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert set(told) == {"True"} and len(told) <= 16
+
+
+@pytest.mark.parametrize("name", pages.pages())
+def test_a_page_has_one_name_everywhere(name):
+    missing = [place.format(name) for place in PLACES if not (ROOT / place.format(name)).exists()]
+    assert not missing
+    assert f"- file: notebooks/{name}\n" in (ROOT / "_toc.yml").read_text()
+    assert name in yaml.safe_load((pages.NOTEBOOKS / "presets.yml").read_text())
+
+
+@pytest.mark.parametrize("name", pages.pages())
+def test_a_pages_parameters_are_those_its_module_has_rules_for(name):
+    assert {*pages.module(name).RULES, "preset"} == set(pages.defaults(name))
+
+
+@pytest.mark.parametrize("name", pages.pages())
+def test_a_page_imports_its_own_modules_and_no_other_pages(name):
+    source = pages.read(name)
+    code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
+    found = {
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and node.module in ("reuselab.claims", "reuselab.figures")
+        for alias in node.names
+        if alias.name in pages.pages()
+    }
+    assert found == {("reuselab.claims", name), ("reuselab.figures", name)}
+
+
+def test_nothing_that_serves_all_pages_names_one():
+    """So that a new page needs no line there. The registry of claims says which page tests which."""
+    generic = [
+        file
+        for file in FILES
+        if floor_of(file) in ("runs", "claims", "figures", "book", "cli")
+        and Path(file).stem not in pages.pages()
+        and file != "claims/registry.py"
+    ]
+    named = []
+    for file in generic:
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in ("reuselab.claims", "reuselab.figures"):
+                named += [(file, alias.name) for alias in node.names if alias.name in pages.pages()]
+            elif isinstance(node, ast.Constant) and node.value in pages.pages():
+                named.append((file, node.value))
+    assert named == []
+
+
+NOTEBOOK = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+# A made page
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+preset = "quick"
+throws = 10
+```
+
+```{code-cell} ipython3
+from reuselab.book import pages
+from reuselab.claims import made as claim
+from reuselab.figures import made as figures
+
+table = claim.throw(throws)
+pages.keep(table, "made")
+figures.mean(table)
+```
+"""
+CLAIM = """import pandas as pd
+
+from reuselab.check import integer
+
+RULES = {"throws": integer(1, 100)}
+
+
+def check(values):
+    pass
+
+
+def throw(throws):
+    return pd.DataFrame({"seed": range(throws), "score": 0.5})
+"""
+FIGURE = """def mean(table):
+    return table.score.mean()
+"""
+
+
+def test_a_page_needs_no_other_place(tmp_path):
+    """A copy of the project with a made page in the places that CONTRIBUTING.md names runs it by its name."""
+    for folder in ("reuselab", "notebooks", "results"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("requirements.lock", "_toc.yml", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path)
+    for place, text in zip(PLACES, (NOTEBOOK, CLAIM, FIGURE)):
+        (tmp_path / place.format("made")).write_text(text)
+    with open(tmp_path / "notebooks" / "presets.yml", "a") as presets:
+        presets.write("made:\n  smoke: {throws: 3}\n  paper: {throws: 100}\n")
+    run = (
+        "import sys; from pathlib import Path; from reuselab.book import build, pages; "
+        "build.execute('made', pages.parameters('made', 'smoke', {}), Path(sys.argv[1]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", run, tmp_path / "out"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        check=True,
+        capture_output=True,
+    )
+    assert pd.read_csv(tmp_path / "out" / "made.csv").score.tolist() == [0.5] * 3

@@ -27,7 +27,7 @@ def estimate(pages: list[str], preset: str) -> tuple[dict[str, float], float]:
 
 
 def keep(preset: str) -> None:
-    """Keep the seconds of a step and of the pages last built at `preset`, best with an empty REUSELAB_HOME."""
+    """Keep the seconds of a step and of the pages last built at `preset`, best in an empty REUSELAB_HOME."""
     seconds = {"step": step()}
     for path in sorted((build.BUILD / "pages" / preset).glob("*.ipynb")):
         seconds[path.stem] = json.loads(path.read_text())["metadata"]["papermill"]["duration"]

@@ -65,7 +65,9 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, e
     with _refusals():
         values = pages.parameters(page, preset, _values(given))
     if estimate:
-        return _estimate({page: values})
+        return _estimate(
+            [page], preset, "for the preset's own parameters, not for those given; " if given else ""
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{page}.ipynb").touch()
@@ -85,7 +87,7 @@ def book(preset: str, estimate: bool) -> None:
 
     values = _check_pages(preset)
     if estimate:
-        return _estimate(values)
+        return _estimate(list(values), preset)
     click.echo(f"The book is at {books.build(preset)}")
 
 
@@ -285,20 +287,19 @@ def _check_pages(preset: str) -> dict[str, dict[str, Any]]:
         return {name: pages.parameters(name, preset, {}) for name in pages.pages()}
 
 
-def _estimate(values: dict[str, dict[str, Any]]) -> None:
+def _estimate(names: list[str], preset: str, whose: str = "") -> None:
     """A line for each page, and the total."""
-    from reuselab.book import estimate
+    from reuselab.book.estimate import estimate
 
     with _refusals():
-        pages, total = estimate.estimate(values)
-    for name, (seconds, error) in pages.items():
+        pages, total = estimate(names, preset)
+    for name, seconds in pages.items():
+        click.echo(f"{name:20}{'not measured' if seconds != seconds else _time(seconds):>12}")
+    if total == total:
         click.echo(
-            f"{name:20}{_time(seconds):>12}"
-            + (f"  or more: its rehearsal ended with {shorten(error)}" if error else "")
+            f"{'total':20}{_time(total):>12}  {whose}two pages at a time, as they took elsewhere, "
+            "scaled by a training timed here; give or take a factor of two"
         )
-    click.echo(
-        f"{'total':20}{_time(total):>12}  for the notebooks, two at a time, on this machine where it does nothing else; give or take a factor of two"
-    )
 
 
 def _time(seconds: float) -> str:

@@ -35,7 +35,7 @@ def bob_row(bob, weights):
     """A Bob who meets the fate of his seed; the folder FAULTY keeps what ran, one line a cell, and how long each takes."""
     folder = Path(os.environ["FAULTY"])
     with (folder / "ran").open("a") as ran:
-        ran.write(f"{study.digest(bob)} {os.getpid()}\n")
+        ran.write(f"{study.row_name(bob)} {os.getpid()}\n")
     if (folder / "healed").exists():
         return original(bob, weights)
     time.sleep(float(os.environ.get("FAULTY_DELAY", 0)))
@@ -50,7 +50,7 @@ def bob_row(bob, weights):
 
 
 def ran(folder):
-    """The digests of the cells that ran, in order."""
+    """The names of the rows that ran, in order."""
     path = folder / "ran"
     return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
 

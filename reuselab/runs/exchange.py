@@ -10,10 +10,10 @@ import pandas as pd
 
 from reuselab.check import shorten
 from reuselab.experiment.cell import Cell
-from reuselab.runs.store import canonical, sha256, source
+from reuselab.runs.store import Row, canonical, image_sets, name_of, source
 
 TOLERANCE = 0.02
-LABELS = ("source", "provenance", "cell")
+LABELS = ("source", "images", "provenance", "cell")
 
 
 def writable(path: Path) -> Path:
@@ -44,8 +44,8 @@ def write(table: pd.DataFrame, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def read(path: Path) -> list[tuple[str, str, str, str, str]]:
-    """The rows of an exported file, as `Store.add` takes them. ValueError, in one line, for a file that is not whole and sound."""
+def read(path: Path) -> list[Row]:
+    """The rows of an exported file. ValueError, in one line, for a file that is not whole and sound."""
     try:
         table = (
             pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -55,36 +55,49 @@ def read(path: Path) -> list[tuple[str, str, str, str, str]]:
         if missing := [name for name in LABELS if name not in table]:
             raise ValueError(f"it has no column {missing[0]}")
         rows = []
-        for number, row in enumerate(table.to_dict("records"), 1):
+        for number, line in enumerate(table.to_dict("records"), 1):
             try:
-                rows.append(_row(row))
+                rows.append(_row(line))
             except (ValueError, TypeError) as error:
                 raise ValueError(f"row {number:,}: {error}") from None
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} is not an export of kept rows: {' '.join(str(error).split())}") from None
-    if len({row[:2] for row in rows}) < len(rows):
+    if len({(row.name, row.source) for row in rows}) < len(rows):
         raise ValueError(f"{path} is not an export of kept rows: it has a row twice")
     return rows
 
 
-def _row(row: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
-    cell, provenance, code = json.loads(row["cell"]), json.loads(row["provenance"]), row["source"]
+def _row(line: Mapping[str, Any]) -> Row:
+    code = line["source"]
+    images, provenance, cell = (json.loads(line[name]) for name in LABELS[1:])
     if not (
-        isinstance(cell, dict) and isinstance(provenance, dict) and isinstance(code, str) and len(code) == 64
+        all(isinstance(value, dict) for value in (images, provenance, cell))
+        and all(isinstance(identity, str) and identity for identity in images.values())
+        and isinstance(code, str)
+        and len(code) == 64
     ):
-        raise ValueError("source, provenance or cell is not what it should be")
+        raise ValueError("source, images, provenance or cell is not what it should be")
     if code == source():
-        if Cell.of(**cell).flat() != cell:
-            raise ValueError("its cell is not whole")
+        whole = Cell.of(**cell)
+        if whole.flat() != cell or images.keys() != image_sets(whole):
+            raise ValueError("its cell or images are not whole")
         for name, value in cell.items():
-            if str(row.get(name)) != str(value):
-                raise ValueError(f"{name} is {shorten(row.get(name))}, but {shorten(value)} in its cell")
-    measures = {
-        name: _number(name, value) for name, value in row.items() if name not in cell and name not in LABELS
+            if str(line.get(name)) != str(value):
+                raise ValueError(f"{name} is {shorten(line.get(name))}, but {shorten(value)} in its cell")
+    given = {
+        name: _number(name, value) for name, value in line.items() if name not in cell and name not in LABELS
     }
-    text = canonical(cell)
-    kept = {name: value for name, value in measures.items() if value is not None}
-    return sha256(text.encode()), code, text, json.dumps(kept), json.dumps(provenance)
+    measures = {name: value for name, value in given.items() if value is not None}
+    texts = canonical(images), canonical(cell)
+    return Row(
+        name_of(cell=texts[1], images=texts[0]),
+        code,
+        "done",
+        *texts,
+        json.dumps(measures),
+        "",
+        json.dumps(provenance),
+    )
 
 
 def _number(name: str, value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Kept rows: one SQLite database and Alice's weights, in the folder REUSELAB_HOME. Only a study's client writes here."""
+"""Kept rows: one SQLite database and Alice's weights, in REUSELAB_HOME. Only a study's client writes here."""
 
 import fcntl
 import hashlib
@@ -9,10 +9,10 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reuselab.check import Failed
 
@@ -23,17 +23,41 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` 
 
 NAME = "studies.sqlite"
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiment"
-FORMAT = 1
+FORMAT = 2
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA user_version = {FORMAT};
-CREATE TABLE rows (id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, source TEXT NOT NULL, status TEXT NOT NULL,
-    cell TEXT NOT NULL, measures TEXT NOT NULL, error TEXT NOT NULL, provenance TEXT NOT NULL, seal TEXT NOT NULL,
-    UNIQUE (digest, source));
-CREATE TABLE alices (digest TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
-CREATE TABLE claims (digest TEXT, source TEXT, client TEXT, PRIMARY KEY (digest, source, client)) WITHOUT ROWID;
+CREATE TABLE rows (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, source TEXT NOT NULL,
+    status TEXT NOT NULL, images TEXT NOT NULL, cell TEXT NOT NULL, measures TEXT NOT NULL,
+    error TEXT NOT NULL, provenance TEXT NOT NULL, seal TEXT NOT NULL, UNIQUE (name, source));
+CREATE TABLE alices (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
+CREATE TABLE claims (name TEXT, source TEXT, client TEXT, PRIMARY KEY (name, source, client)) WITHOUT ROWID;
+CREATE TABLE seen (image_set TEXT PRIMARY KEY, identity TEXT NOT NULL);
 """
-FIELDS = "digest, source, status, cell, measures, error, provenance"
+
+
+class Row(NamedTuple):
+    """A row as it lies in the database: `name_of(cell, images)`, then texts: JSON, or plain."""
+
+    name: str
+    source: str
+    status: str
+    images: str
+    cell: str
+    measures: str
+    error: str
+    provenance: str
+
+
+class Outcome(NamedTuple):
+    """What became of a cell: status "done" with its measures, or "failed" with the traceback `error`."""
+
+    status: str
+    measures: dict[str, Any]
+    error: str
+
+
+FIELDS = ", ".join(Row._fields)
 # What SQLite says of the disk or of another client; anything else that goes wrong on opening is damage.
 OUTSIDE = {
     sqlite3.SQLITE_BUSY,
@@ -48,7 +72,7 @@ OUTSIDE = {
 
 
 def folder() -> Path:
-    """The folder of kept rows: REUSELAB_HOME, or `_build/home` of the checkout, or `~/.reuselab` where there is none."""
+    """The folder of kept rows: REUSELAB_HOME, else the checkout's `_build/home`, else `~/.reuselab`."""
     if given := os.environ.get("REUSELAB_HOME"):
         return Path(given).expanduser()
     root = Path(__file__).resolve().parents[2]
@@ -57,7 +81,7 @@ def folder() -> Path:
 
 @cache
 def source() -> str:
-    """SHA-256 over the code that computes a row: the modules in the folder `EXPERIMENT`. Rows of another source are stale."""
+    """SHA-256 over the code that computes a row: the folder `EXPERIMENT`. Rows of other code are stale."""
     sha = hashlib.sha256()
     for path in sorted(EXPERIMENT.glob("*.py")):
         sha.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -69,11 +93,43 @@ def canonical(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(cell: "Cell") -> str:
-    """SHA-256 of the cell's canonical JSON, and of the photographs of sets that grow: its name in the database."""
+def image_sets(cell: "Cell") -> set[str]:
+    """The names of the image sets that `cell` is computed from."""
+    return {name for name in (cell.base, cell.bob_base) if name}
+
+
+def identities(names: Iterable[str]) -> dict[str, str]:
+    """What lies here now under the names of image sets: each with its identity, "" where it is not there."""
     from reuselab.experiment import bases
 
-    return sha256((canonical(cell.flat()) + "".join(map(bases.grown, (cell.base, cell.bob_base)))).encode())
+    return {name: getattr(bases, "identity", _identity)(name) for name in sorted(names)}
+
+
+def _identity(name: str) -> str:
+    from reuselab.experiment import bases
+
+    try:
+        return bases.digest(name)
+    except FileNotFoundError:
+        return ""
+
+
+def row_name(cell: "Cell", images: Mapping[str, str] | None = None) -> str:
+    """The name of the cell's row: of its parameters, and of the images that it is computed from.
+
+    images: `identities` looked up before, those of the cell's image sets among them (default: looked up now).
+    """
+    images = identities(image_sets(cell)) if images is None else images
+    return name_of(canonical(cell.flat()), _images(cell, images))
+
+
+def name_of(cell: str, images: str) -> str:
+    """SHA-256 of a row's two texts: canonical JSON of its cell, and of its image sets' identities."""
+    return sha256(f"{cell}\0{images}".encode())
+
+
+def _images(cell: "Cell", images: Mapping[str, str]) -> str:
+    return canonical({name: images[name] for name in image_sets(cell)})
 
 
 def sha256(data: bytes) -> str:
@@ -88,13 +144,14 @@ def _seal(*fields: str) -> str:
 class Store:
     """The kept rows of one folder, open for one client; a context manager.
 
-    A row's key is (digest of its cell, source), so none is there twice, and a finished one is never overwritten. Order is
-    that of arrival, by id: no clock is asked. Each change is synced to the disk before the next begins. Whether another
-    client lives is told by a lock that the system lets go when it dies.
+    A row's key is (`row_name`, source), so none is there twice, and a finished one is never overwritten.
+    Order is that of arrival, by id: no clock is asked. Each change is synced to the disk before the next
+    begins. Whether another client lives is told by a lock that the system lets go when it dies.
 
-    Opening reads everything once. A database that SQLite finds malformed, or with a row that its checksum contradicts, is
-    set aside as `studies.sqlite.damaged-N`, said in one line on stderr, and a new one takes over the rows that verify.
-    Raises ValueError for a folder that cannot be written, and Failed for a damaged database that another client has open.
+    Opening reads everything once. A database that SQLite finds malformed, or with a row that its checksum
+    contradicts, is set aside as `studies.sqlite.damaged-N`, said in one line on stderr, and a new one takes
+    over the rows that verify. Raises ValueError for a folder that cannot be written, and Failed for a damaged
+    database that another client has open.
     """
 
     def __init__(self, home: str | Path | None = None):
@@ -122,9 +179,8 @@ class Store:
 
     def __exit__(self, *_) -> None:
         try:
-            self.db.execute("DELETE FROM claims WHERE client = ?", [self.client])
-        except sqlite3.OperationalError:  # a full disk: the claims of a client that is gone count for nothing
-            pass
+            with suppress(sqlite3.OperationalError):  # full disk: it'll count for nothing
+                self.db.execute("DELETE FROM claims WHERE client = ?", [self.client])
         finally:
             self.db.close()
             self._leave()
@@ -153,10 +209,8 @@ class Store:
             new = self.home / f"{self.client}.sqlite"
             with closing(_connect(new)) as db:
                 db.executescript(SCHEMA)
-            try:
+            with suppress(FileExistsError):
                 os.link(new, self.path)
-            except FileExistsError:
-                pass
             new.unlink()
 
     def _set_aside(self, reason: str) -> None:
@@ -175,7 +229,8 @@ class Store:
         with self.transaction(), closing(_connect(aside)) as old:
             sound = sum(self._put(row) for row in _readable(old))
         print(
-            f"reuselab: {self.path} was damaged ({reason}): set aside as {aside.name}, {sound:,} sound rows taken over",
+            f"reuselab: {self.path} was damaged ({reason}): set aside as {aside.name}, "
+            f"{sound:,} sound rows taken over",
             file=sys.stderr,
         )
 
@@ -208,71 +263,88 @@ class Store:
             raise
         self.db.execute("COMMIT")
 
-    def find(self, digests: Iterable[str]) -> dict[str, tuple[str, dict[str, Any], str]]:
-        """For each of `digests` that this source has finished: (status, measures, error), status "done" or "failed"."""
-        found = self.db.execute(
-            "SELECT digest, status, measures, error FROM rows WHERE source = ? "
-            "AND digest IN (SELECT value FROM json_each(?))",
-            [source(), json.dumps(list(digests))],
+    def find(self, names: Iterable[str]) -> dict[str, Outcome]:
+        """What became of each of the rows `names` that this source has finished."""
+        finished = self.db.execute(
+            "SELECT name, status, measures, error FROM rows WHERE source = ? "
+            "AND name IN (SELECT value FROM json_each(?))",
+            [source(), json.dumps(list(names))],
         )
-        return {name: (status, json.loads(measures), error) for name, status, measures, error in found}
+        return {
+            name: Outcome(status, json.loads(measures), error) for name, status, measures, error in finished
+        }
 
-    def claim(self, digests: Iterable[str], force: bool = False) -> bool:
-        """Mark cells as running here; False, and nothing marked, where another living client runs one (unless `force`)."""
-        digests = list(digests)
+    def claim(self, names: Iterable[str], *, force: bool = False) -> bool:
+        """Mark rows as running here; False, and none marked, if another client runs one (unless `force`)."""
+        names = list(names)
         others = self.db.execute(
-            "SELECT DISTINCT client FROM claims WHERE source = ? AND client != ? AND digest IN "
+            "SELECT DISTINCT client FROM claims WHERE source = ? AND client != ? AND name IN "
             "(SELECT value FROM json_each(?))",
-            [source(), self.client, json.dumps(digests)],
+            [source(), self.client, json.dumps(names)],
         ).fetchall()
         if others and not force and {client for (client,) in others} & set(self._living()):
             return False
         self.db.executemany(
-            "INSERT OR IGNORE INTO claims VALUES (?, ?, ?)",
-            [(name, source(), self.client) for name in digests],
+            "INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", [(name, source(), self.client) for name in names]
         )
         return True
 
     def keep(
-        self, cell: "Cell", measures: Mapping[str, Any], error: str, provenance: Mapping[str, Any]
+        self,
+        cell: "Cell",
+        images: Mapping[str, str],
+        measures: Mapping[str, Any],
+        error: str,
+        provenance: Mapping[str, Any],
     ) -> None:
-        """Keep what became of `cell`: its measures, or the traceback `error`."""
-        flat = canonical(cell.flat())
-        name = sha256(flat.encode())
+        """Keep what became of `cell`: its measures, or the traceback `error`. images: as for `row_name`."""
+        row = Row(
+            row_name(cell, images),
+            source(),
+            "failed" if error else "done",
+            _images(cell, images),
+            canonical(cell.flat()),
+            json.dumps(measures),
+            error,
+            json.dumps(provenance),
+        )
         with self.transaction():
-            self._put(
-                (
-                    name,
-                    source(),
-                    "failed" if error else "done",
-                    flat,
-                    json.dumps(measures),
-                    error,
-                    json.dumps(provenance),
-                )
-            )
+            self._put(row)
             self.db.execute(
-                "DELETE FROM claims WHERE (digest, source, client) = (?, ?, ?)", [name, source(), self.client]
+                "DELETE FROM claims WHERE (name, source, client) = (?, ?, ?)",
+                [row.name, row.source, self.client],
             )
 
-    def _put(self, fields: tuple[str, ...]) -> int:
+    def _put(self, row: Row) -> int:
         return self.db.execute(
-            f"INSERT INTO rows ({FIELDS}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest, source) DO UPDATE SET "
-            "(status, measures, error, provenance, seal) = (excluded.status, excluded.measures, excluded.error, "
-            "excluded.provenance, excluded.seal) WHERE rows.status = 'failed'",
-            [*fields, _seal(*fields)],
+            f"INSERT INTO rows ({FIELDS}, seal) VALUES ({', '.join('?' * len(row))}, ?) "
+            "ON CONFLICT (name, source) DO UPDATE SET (status, measures, error, provenance, seal) = "
+            "(excluded.status, excluded.measures, excluded.error, excluded.provenance, excluded.seal) "
+            "WHERE rows.status = 'failed'",
+            [*row, _seal(*row)],
         ).rowcount
 
+    def see(self, images: Mapping[str, str]) -> None:
+        """Note which image sets are here: rows on others of their names are stale until those come back."""
+        self.db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", images.items())
+
+    def _other_images(self) -> str:
+        """The `images` of rows that were computed on others than were seen here last, as a list in JSON."""
+        here = dict(self.db.execute("SELECT image_set, identity FROM seen"))
+        texts = [text for (text,) in self.db.execute("SELECT DISTINCT images FROM rows")]
+        return json.dumps([text for text in texts if _differ(json.loads(text), here)])
+
     def counts(self) -> dict[str, int]:
-        """How many cells are done, running and failed; and stale, which another source has computed."""
+        """How many cells are done, running and failed; and stale: of another source or on other images."""
         count = dict(
             self.db.execute(
-                "SELECT CASE source WHEN ? THEN status ELSE 'stale' END AS kind, count(*) FROM rows GROUP BY kind",
-                [source()],
+                "SELECT CASE WHEN source = ? AND images NOT IN (SELECT value FROM json_each(?)) THEN status "
+                "ELSE 'stale' END AS kind, count(*) FROM rows GROUP BY kind",
+                [source(), self._other_images()],
             )
         )
         running = self.db.execute(
-            "SELECT count(DISTINCT digest) FROM claims WHERE source = ?", [source()]
+            "SELECT count(DISTINCT name) FROM claims WHERE source = ?", [source()]
         ).fetchone()[0]
         return {
             "done": count.get("done", 0),
@@ -281,59 +353,61 @@ class Store:
             "stale": count.get("stale", 0),
         }
 
-    def table(self, stale: bool = False) -> "pd.DataFrame":
+    def table(self, *, stale: bool = False) -> "pd.DataFrame":
         """Every finished row, parameters first, in order of arrival.
 
-        With `stale`, those of other sources too, and what identifies each: source, provenance and cell, as JSON.
+        With `stale`, stale ones too, and what tells them apart: source, and images, provenance and cell, as
+        JSON.
         """
         from reuselab.experiment.cell import Cell
 
-        keys = ["source", "provenance", "cell"] if stale else []
-        found = self.db.execute(
-            f"SELECT {', '.join(['cell', 'measures', *keys])} FROM rows WHERE status = 'done' AND (? OR source = ?) ORDER BY id",
-            [stale, source()],
+        keys = ["source", "images", "provenance", "cell"] if stale else []
+        finished = self.db.execute(
+            f"SELECT {', '.join(['cell', 'measures', *keys])} FROM rows WHERE status = 'done' "
+            "AND (? OR source = ? AND images NOT IN (SELECT value FROM json_each(?))) ORDER BY id",
+            [stale, source(), self._other_images()],
         )
         return _frame(
-            (_line(cell, measures, dict(zip(keys, rest))) for cell, measures, *rest in found),
+            (_line(cell, measures, dict(zip(keys, rest))) for cell, measures, *rest in finished),
             [*Cell().flat()],
             keys,
         )
 
-    def add(self, rows: Iterable[tuple[str, str, str, str, str]], tolerance: float) -> tuple[int, list[str]]:
-        """Rows made elsewhere, each (digest, source, cell, measures, provenance), all in one transaction.
+    def add(self, rows: Iterable[Row], tolerance: float) -> tuple[int, list[str]]:
+        """Keep rows made elsewhere, all in one transaction.
 
-        Returns how many were new and one line for each that contradicts the row kept here, which stays: another set of
-        measures, or one that differs by more than `tolerance`.
+        Returns how many were new and one line for each that contradicts the row kept here, which stays:
+        another set of measures, or one that differs by more than `tolerance`.
         """
         new, contradictions = 0, []
         with self.transaction():
-            for name, code, cell, measures, provenance in rows:
-                if self._put((name, code, "done", cell, measures, "", provenance)):
+            for row in rows:
+                if self._put(row):
                     new += 1
                     continue
-                kept = self.db.execute(
-                    "SELECT measures FROM rows WHERE digest = ? AND source = ?", [name, code]
+                (kept,) = self.db.execute(
+                    "SELECT measures FROM rows WHERE (name, source) = (?, ?)", row[:2]
                 ).fetchone()
-                here, there = json.loads(kept[0]), json.loads(measures)
+                here, there = json.loads(kept), json.loads(row.measures)
                 for measure in sorted(here.keys() | there.keys()):
                     mine, theirs = here.get(measure), there.get(measure)
                     if mine is None or theirs is None or abs(mine - theirs) > tolerance:
                         contradictions.append(
-                            f"cell {name[:12]}: {measure} is {mine} here and {theirs} there"
+                            f"cell {row.name[:12]}: {measure} is {mine} here and {theirs} there"
                         )
         return new, contradictions
 
     # Alices.
 
     def alice(self, name: str) -> bytes | None:
-        """The kept weights of the Alice of that digest, or None where they are missing or damaged."""
-        kept = self.db.execute("SELECT sha256 FROM alices WHERE digest = ?", [name]).fetchone()
+        """The kept weights of the Alice of that name, or None where they are missing or damaged."""
+        kept = self.db.execute("SELECT sha256 FROM alices WHERE name = ?", [name]).fetchone()
         path = self._weights(name)
-        if kept and path.exists() and sha256(weights := path.read_bytes()) == kept[0]:
-            return weights
+        weights = path.read_bytes() if kept and path.exists() else b""
+        return weights if kept and sha256(weights) == kept[0] else None
 
     def keep_alice(self, name: str, weights: bytes) -> None:
-        """Keep an Alice's weights, safetensors, as `alices/DIGEST.safetensors`."""
+        """Keep an Alice's weights, safetensors, as `alices/NAME.safetensors`."""
         part = self.home / "alices" / f"{self.client}.part"
         try:
             part.write_bytes(weights)
@@ -344,6 +418,10 @@ class Store:
 
     def _weights(self, name: str) -> Path:
         return self.home / "alices" / f"{name}.safetensors"
+
+
+def _differ(images: dict[str, str], here: dict[str, str]) -> bool:
+    return any(here.get(name, identity) != identity for name, identity in images.items())
 
 
 def _line(cell: str, measures: str, more: dict[str, str]) -> str:
@@ -358,9 +436,9 @@ def _frame(lines: Iterator[str], first: list[str], last: list[str]) -> "pd.DataF
     from pyarrow import json as pyarrow_json
 
     parts = []
-    while some := "\n".join(itertools.islice(lines, 50_000)).encode():
+    while part := "\n".join(itertools.islice(lines, 50_000)).encode():
         parts.append(
-            pyarrow_json.read_json(pa.BufferReader(some), pyarrow_json.ReadOptions(block_size=2**24))
+            pyarrow_json.read_json(pa.BufferReader(part), pyarrow_json.ReadOptions(block_size=2**24))
         )
     nullable = pd.ArrowDtype if last else None  # other sources may lack a column: whole numbers stay whole
     frame = (
@@ -383,24 +461,25 @@ def _damage(db: sqlite3.Connection) -> str | None:
     try:
         if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
             return "not a database of this version of reuselab"
-        if (found := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            return found
+        if (integrity := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            return integrity
         if wrong := db.execute(f"SELECT count(*) FROM rows WHERE seal({FIELDS}) != seal").fetchone()[0]:
             return f"{wrong:,} rows differ from their checksums"
-        for table in ("alices", "claims"):
+        for table in ("alices", "claims", "seen"):
             db.execute(f"SELECT * FROM {table}").fetchall()
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in OUTSIDE:
             raise
         return str(error)
+    return None
 
 
-def _readable(db: sqlite3.Connection) -> Iterator[tuple[str, ...]]:
+def _readable(db: sqlite3.Connection) -> Iterator[Row]:
     """The rows of a damaged database that can be read and that their checksums confirm."""
     try:
         db.text_factory = lambda text: text.decode(errors="replace")
         for *fields, seal in db.execute(f"SELECT {FIELDS}, seal FROM rows"):
             if all(isinstance(field, str) for field in fields) and _seal(*fields) == seal:
-                yield tuple(fields)
+                yield Row(*fields)
     except sqlite3.DatabaseError:
         return

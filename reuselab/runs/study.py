@@ -1,7 +1,6 @@
-"""Cells to rows: a grid of experiments, each run once and kept, on this machine's cores or on a Dask cluster."""
+"""Cells to rows: a grid of experiments, each run once and kept, on this machine's cores or a Dask cluster."""
 
 import ctypes
-import hashlib
 import itertools
 import json
 import multiprocessing
@@ -14,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -37,7 +36,7 @@ from reuselab.experiment import bases, train
 from reuselab.experiment import cell as cells_
 from reuselab.experiment.cell import Cell
 from reuselab.experiment.models import Network
-from reuselab.runs.store import Store, digest, source
+from reuselab.runs.store import Outcome, Store, identities, image_sets, row_name, sha256, source
 
 LARGEST = 1_000_000
 _ONE = threading.Lock()
@@ -46,11 +45,12 @@ _ONE = threading.Lock()
 def grid(**axes: Any) -> list[Cell]:
     """Every combination of the axes, as cells: a list is an axis, anything else a value that all cells share.
 
-    `grid(rho=[0, 0.5], retrain=[1, 2], seed=range(5), base="digits")` gives 20 cells. The names are `Cell.flat`'s.
-    Raises ValueError for an unknown name, an impossible value, an empty axis or one that repeats an item, and for more
-    than `LARGEST` cells.
+    `grid(rho=[0, 0.5], retrain=[1, 2], seed=range(5), base="digits")` gives 20 cells. The names are
+    `Cell.flat`'s. Raises ValueError for an unknown name, an impossible value, an empty axis or one that
+    repeats an item, and for more than `LARGEST` cells.
     """
-    lists, size = {}, 1
+    lists: dict[str, list[Any]] = {}
+    size = 1
     for name, value in axes.items():
         known("parameter", name, cells_.RULES)
         axis = isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim)
@@ -65,21 +65,31 @@ def grid(**axes: Any) -> list[Cell]:
 
 
 def ready(cells: Sequence[Cell]) -> None:
-    """Raise ValueError or FileNotFoundError, in one line, unless this machine has the cells' devices and image sets, and these enough images."""
-    for name in {recipe.device for cell in cells for recipe in (cell.alice_recipe, cell.bob_recipe)}:
+    """Raise ValueError or FileNotFoundError, in one line, unless this machine can run the cells.
+
+    It must have their devices and their image sets, and these must hold enough images for Alice and for Bob.
+    """
+    for name in _devices(cells):
         train.device(name)
-    for name in {base for cell in cells for base in (cell.base, cell.bob_base) if base}:
+    for name in _image_sets(cells):
         bases.load(name, "train")
-    for cell in dict.fromkeys(
-        replace(cell.alice_cell(), bob_classes=cell.bob_classes, bob_recipe=cell.bob_recipe, seed=0)
-        for cell in cells
-        if cell.layout == cells_.ALONE
-    ):
+    alone = [cell for cell in cells if cell.layout == cells_.ALONE]
+    for cell in {
+        replace(cell.alice_cell(), bob_classes=cell.bob_classes, bob_recipe=cell.bob_recipe, seed=0): None
+        for cell in alone
+    }:
         cells_.enough(cell)
-    for cell in dict.fromkeys(
-        replace(cell.alice_cell(), seed=0) for cell in cells if cell.alice_task == cells_.IMAGENET
-    ):
+    published = [cell for cell in cells if cell.alice_task == cells_.IMAGENET]
+    for cell in {replace(cell.alice_cell(), seed=0): None for cell in published}:
         cells_.train_alice(cell)  # fetches her weights, once
+
+
+def _devices(cells: Sequence[Cell]) -> set[str]:
+    return {recipe.device for cell in cells for recipe in (cell.alice_recipe, cell.bob_recipe)}
+
+
+def _image_sets(cells: Sequence[Cell]) -> set[str]:
+    return set().union(*map(image_sets, cells))
 
 
 def study(
@@ -88,27 +98,25 @@ def study(
     client: Any = None,
     home: str | Path | None = None,
     time_limit: float | None = None,
+    *,
     retry_failed: bool = False,
 ) -> pd.DataFrame:
     """The rows of `cells`, in their order, one a cell: every parameter and every measure a column.
 
-    A row that is kept in `home` (default: `store.folder()`) is not computed again; a new one is kept as soon as it is
-    finished. Each Alice is trained once for all Bobs who reuse her. The table does not depend on where it was made.
+    A row that is kept in `home` (default: `store.folder()`) is not computed again; a new one is kept as soon
+    as it is finished. Each Alice is trained once for all Bobs who reuse her. The table does not depend on
+    where it was made.
 
-    workers: processes of one thread each (default: one a core; with 1, or where a cell runs on a GPU, this process).
-    client: a `dask.distributed.Client` whose workers run the cells instead, one at a time each; where workers declare a
-    resource GPU, a cell takes 1 of it. time_limit: seconds for one training and its judging; a cell over it has failed.
-    retry_failed: run cells again that are known to fail.
+    workers: processes of one thread each (default: one a core; with 1, or where a cell runs on a GPU, this
+    process). client: a `dask.distributed.Client` whose workers run the cells instead, one at a time each;
+    where workers declare a resource GPU, a cell takes 1 of it. time_limit: seconds for one training and its
+    judging; a cell over it has failed. retry_failed: run cells again that are known to fail.
 
-    Raises ValueError for what cannot be run, before any work; Failed when cells failed, after all others are finished and
-    kept, or when the disk is full; KeyboardInterrupt with a summary. Whatever ends a study, finished rows stay.
+    Raises ValueError for what cannot be run, before any work; Failed when cells failed, after all others are
+    finished and kept, or when the disk is full; KeyboardInterrupt with a summary. Whatever ends a study,
+    finished rows stay.
     """
-    cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-    if not cells:
-        raise ValueError("a study needs at least one cell")
-    for cell in cells:
-        if not isinstance(cell, Cell):
-            raise ValueError(f"a study needs a list of cells, not of {shorten(cell)}")
+    cells = _checked(cells)
     if workers is not None:
         integer(1, 1024)("workers", workers)
     if time_limit is not None:
@@ -118,24 +126,45 @@ def study(
     elif not hasattr(client, "get_executor"):
         raise ValueError(f"client must be a dask.distributed.Client, not {shorten(client)}")
     with Store(home) as store:
-        return _Study(store, cells, retry_failed).table(workers, client, time_limit)
+        return _Study(store, cells, _images(cells, client), retry_failed=retry_failed).table(
+            workers, client, time_limit
+        )
+
+
+def _checked(cells: Any) -> list[Cell]:
+    cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+    if not cells:
+        raise ValueError("a study needs at least one cell")
+    for cell in cells:
+        if not isinstance(cell, Cell):
+            raise ValueError(f"a study needs a list of cells, not of {shorten(cell)}")
+    return cells
+
+
+def _images(cells: list[Cell], client: Any) -> dict[str, str]:
+    """The identities of the cells' image sets: as they lie here, else as on a Dask worker."""
+    images = identities(_image_sets(cells))
+    missing = [name for name, identity in images.items() if not identity]
+    if client is not None and missing:
+        images |= client.submit(identities, missing, pure=False).result()
+    return images
 
 
 class _Job(NamedTuple):
-    """Alice's training, for the Bobs who wait for it, or, with her weights, one Bob's."""
+    """Alice's training, for the Bobs who wait for it, or with her weights (a Dask future) one Bob's."""
 
-    alice: Cell
-    bobs: list[Cell]
-    weights: Any = None
+    alice_cell: Cell
+    bob_cells: list[Cell]
+    alice_weights: Any = None
     deferred: bool = False
 
 
 class _Study:
     """The client's side of one study: what is known, what is left, and what comes in."""
 
-    def __init__(self, store: Store, cells: list[Cell], retry_failed: bool):
-        self.store, self.cells, self.retry_failed = store, cells, retry_failed
-        self.names = {cell: digest(cell) for cell in cells}
+    def __init__(self, store: Store, cells: list[Cell], images: dict[str, str], *, retry_failed: bool):
+        self.store, self.cells, self.images, self.retry_failed = store, cells, images, retry_failed
+        self.names = {cell: row_name(cell, images) for cell in cells}
         self.rows: dict[Cell, dict[str, Any]] = {}
         self.failed: dict[Cell, str] = {}
 
@@ -145,6 +174,7 @@ class _Study:
             total=len(self.names), initial=len(self.names) - len(left), unit="cell", disable=None
         ) as self.bar:
             try:
+                self.store.see(self.images)
                 if left:
                     with _pool(left, workers, client, limit) as pool:
                         self._run(_by_alice(left), pool)
@@ -154,10 +184,10 @@ class _Study:
             except (sqlite3.Error, OSError) as error:
                 raise Failed(f"cannot write into {self.store.home} ({error}): {self._so_far()}") from None
         if self.failed:
-            cell, error = next(iter(self.failed.items()))
+            cell, trace = next(iter(self.failed.items()))
             raise Failed(
-                f"{len(self.failed):,} of {len(self.names):,} cells failed and the others are kept; the first, {_told(cell)}, "
-                f"with {_last(error)}; `--retry-failed` runs them again"
+                f"{len(self.failed):,} of {len(self.names):,} cells failed and the others are kept; "
+                f"the first, {_told(cell)}, with {_last(trace)}; `--retry-failed` runs them again"
             )
         return pd.DataFrame([cell.flat() | self.rows[cell] for cell in self.cells])
 
@@ -166,57 +196,66 @@ class _Study:
 
     def _look_up(self, cells: list[Cell]) -> list[Cell]:
         """Take what is kept of `cells`, and return the others."""
-        found = self.store.find(self.names[cell] for cell in cells)
+        outcomes = self.store.find(self.names[cell] for cell in cells)
         for cell in cells:
-            status, measures, error = found.get(self.names[cell], ("", {}, ""))
-            if status == "done":
-                self.rows[cell] = measures
-            elif status == "failed" and not self.retry_failed:
-                self.failed[cell] = error
+            outcome = outcomes.get(self.names[cell], Outcome("", {}, ""))
+            if outcome.status == "done":
+                self.rows[cell] = outcome.measures
+            elif outcome.status == "failed" and not self.retry_failed:
+                self.failed[cell] = outcome.error
         return [cell for cell in cells if cell not in self.rows and cell not in self.failed]
 
     def _run(self, jobs: list[_Job], pool: "_Pool") -> None:
         """Bobs before further Alices: rows come in early, and few Alices are in memory at a time."""
-        waiting, running = deque(jobs), {}
+        waiting = deque(jobs)
+        running: dict[Future, _Job] = {}
         while waiting or running:
             while waiting and len(running) < pool.room:
-                job = waiting.popleft()
-                if job.weights is None and not (job := self._begin(job, waiting, pool)):
-                    continue
-                running[
-                    pool.submit(bob_row, job.bobs[0], job.weights)
-                    if job.weights
-                    else pool.submit(alice_weights, job.alice)
-                ] = job
+                if job := self._begin(waiting.popleft(), waiting, pool):
+                    running[self._submit(job, pool)] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                job = running.pop(future)
-                result, provenance, error = self._outcome(future)
-                if error or job.weights:
-                    for bob in job.bobs:
-                        self._keep(bob, result, error, provenance)
-                else:
-                    self.store.keep_alice(alice_name(job.alice), result)
-                    self._queue(job, pool.hold(result), waiting)
+                self._take(running.pop(future), future, waiting, pool)
 
     def _begin(self, job: _Job, waiting: deque[_Job], pool: "_Pool") -> _Job | None:
-        """The job, if Alice must be trained now. Other clients' rows are taken, and what they run is put off once."""
+        """The job, if it must run now. Other clients' rows are taken, and what they run is put off once."""
+        if job.alice_weights:
+            return job
         with self.store.transaction():
-            bobs = self._look_up(job.bobs)
-            free = self.store.claim([self.names[bob] for bob in bobs], force=job.deferred)
-        self.bar.update(len(job.bobs) - len(bobs))
-        job = job._replace(bobs=bobs, deferred=True)
+            left = self._look_up(job.bob_cells)
+            free = self.store.claim([self.names[cell] for cell in left], force=job.deferred)
+        self.bar.update(len(job.bob_cells) - len(left))
+        job = job._replace(bob_cells=left, deferred=True)
         if not free:
             waiting.append(job)
-        elif bobs and (weights := self.store.alice(alice_name(job.alice))):
+        elif left and (weights := self.store.alice(self._alice_name(job))):
             self._queue(job, pool.hold(weights), waiting)
-        elif bobs:
+        elif left:
             return job
+        return None
 
-    def _queue(self, job: _Job, weights: Any, waiting: deque[_Job]) -> None:
-        waiting.extendleft(_Job(job.alice, [bob], weights) for bob in reversed(job.bobs))
+    def _submit(self, job: _Job, pool: "_Pool") -> Future:
+        if job.alice_weights:
+            return pool.submit(bob_row, job.bob_cells[0], job.alice_weights)
+        return pool.submit(train_alice, job.alice_cell)
 
-    def _outcome(self, future: Future) -> tuple[Any, dict[str, Any], str]:
-        """(result, provenance, traceback or "")."""
+    def _take(self, job: _Job, future: Future, waiting: deque[_Job], pool: "_Pool") -> None:
+        """Keep what came of `job`: rows, or an Alice whose Bobs are next."""
+        result, provenance, error = self._outcome(future, job.alice_cell)
+        if error or job.alice_weights:
+            for bob_cell in job.bob_cells:
+                self._keep(bob_cell, result, error, provenance)
+        else:
+            self.store.keep_alice(self._alice_name(job), result)
+            self._queue(job, pool.hold(result), waiting)
+
+    def _queue(self, job: _Job, alice_weights: Any, waiting: deque[_Job]) -> None:
+        waiting.extendleft(_Job(job.alice_cell, [cell], alice_weights) for cell in reversed(job.bob_cells))
+
+    def _alice_name(self, job: _Job) -> str:
+        return alice_name(job.alice_cell, self.images)
+
+    def _outcome(self, future: Future, cell: Cell) -> tuple[Any, dict[str, Any], str]:
+        """(result, provenance, traceback or "") of a job on the images of `cell`."""
         try:
             result, provenance = future.result()
         except CancelledError:
@@ -227,13 +266,14 @@ class _Study:
             raise Failed(
                 "a worker has other code than this client: install the same version of reuselab on both"
             )
+        if provenance.pop("images") != {name: self.images[name] for name in image_sets(cell)}:
+            raise Failed(f"a worker has other images than this study began with: {self._so_far()}")
         return result, provenance, ""
 
     def _keep(self, cell: Cell, measures: dict[str, Any], error: str, provenance: dict[str, Any]) -> None:
         measures = json.loads(json.dumps(measures), parse_constant=lambda _: None)  # NaN is kept as missing
-        self.store.keep(
-            cell, measures, error, provenance | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
-        )
+        made = provenance | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.store.keep(cell, self.images, measures, error, made)
         if error:
             self.failed[cell] = error
         else:
@@ -246,31 +286,34 @@ def _by_alice(cells: list[Cell]) -> list[_Job]:
     groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.alice_cell(), []).append(cell)
-    return [_Job(alice, bobs) for alice, bobs in groups.items()]
+    return [_Job(alice_cell, bob_cells) for alice_cell, bob_cells in groups.items()]
 
 
 def _told(cell: Cell) -> str:
     """What of `cell` is not the default."""
-    return (
-        ", ".join(f"{name} = {value}" for name, value in cell.flat().items() if value != Cell().flat()[name])
-        or "the default cell"
-    )
+    plain = Cell().flat()
+    told = [f"{name} = {value}" for name, value in cell.flat().items() if value != plain[name]]
+    return ", ".join(told) or "the default cell"
 
 
-def _last(error: str) -> str:
-    return error.strip().splitlines()[-1]
+def _last(trace: str) -> str:
+    return trace.strip().splitlines()[-1]
 
 
-def alice_name(alice: Cell) -> str:
-    """The digest under which an Alice's weights are kept: of her cell and of the code that trained her."""
-    return hashlib.sha256(f"{source()} {digest(alice)}".encode()).hexdigest()
+def alice_name(alice_cell: Cell, images: Mapping[str, str] | None = None) -> str:
+    """The name under which an Alice's weights are kept: from `row_name` and the code that trained her."""
+    return sha256(f"{source()} {row_name(alice_cell, images)}".encode())
 
 
 # Where it runs.
 
 
 class _Pool(NamedTuple):
-    """submit: starts a function of this module and gives its future. room: how many may be under way. hold: keeps an Alice near."""
+    """Where jobs run.
+
+    submit: starts a function of this module and gives its future. room: how many may be under way. hold:
+    keeps an Alice's weights near.
+    """
 
     submit: Callable[..., Future]
     room: int
@@ -281,31 +324,38 @@ class _Pool(NamedTuple):
 def _pool(cells: list[Cell], workers: int | None, client: Any, limit: float | None) -> Iterator[_Pool]:
     """Leaving it stops what still runs, at once."""
     if client is not None:
-        threads = sum(client.nthreads().values())
-        gpus = any(
-            worker["resources"].get("GPU")
-            for worker in client.scheduler_info(n_workers=-1)["workers"].values()
-        )
-        executor = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if gpus else {}))
-        try:
-            yield _Pool(
-                lambda function, *args: executor.submit(work, function, *args, limit=limit),
-                max(64, 4 * threads),
-                lambda weights: client.submit(bytes, weights, pure=False),
-            )
-        finally:
-            executor.shutdown(wait=False)
+        with _dask(client, limit) as pool:
+            yield pool
         return
     if workers is None:
-        cpu = all(
-            train.device(name).type == "cpu"
-            for name in {r.device for cell in cells for r in (cell.alice_recipe, cell.bob_recipe)}
-        )
+        cpu = all(train.device(name).type == "cpu" for name in _devices(cells))
         workers = os.cpu_count() or 1 if cpu else 1
     workers = min(workers, len(cells))
     if workers == 1 and limit is None:
         yield _Pool(_at_once, 1)
         return
+    with _processes(workers, limit) as pool:
+        yield pool
+
+
+@contextmanager
+def _dask(client: Any, limit: float | None) -> Iterator[_Pool]:
+    threads = sum(client.nthreads().values())
+    told = client.scheduler_info(n_workers=-1)["workers"].values()
+    gpus = any(worker["resources"].get("GPU") for worker in told)
+    executor = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if gpus else {}))
+    try:
+        yield _Pool(
+            lambda function, *args: executor.submit(work, function, *args, limit=limit),
+            max(64, 4 * threads),
+            lambda weights: client.submit(bytes, weights, pure=False),
+        )
+    finally:
+        executor.shutdown(wait=False)
+
+
+@contextmanager
+def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
     pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
     try:
         with _deaf():
@@ -316,7 +366,8 @@ def _pool(cells: list[Cell], workers: int | None, client: Any, limit: float | No
         )
     except ProcessExpired as error:
         raise Failed(
-            f'the worker processes do not start ({error}): a script needs `if __name__ == "__main__":` around a study'
+            f"the worker processes do not start ({error}): "
+            'a script needs `if __name__ == "__main__":` around a study'
         ) from None
     finally:
         pool.stop()
@@ -347,21 +398,23 @@ def _at_once(function: Callable, *args: Any) -> Future:
 
 
 def work(function: Callable, *args: Any, limit: float | None = None) -> tuple[Any, dict[str, Any]]:
-    """(`function(*args)`, its provenance), alone in this process: PyTorch's threads and generator are the whole process's.
+    """(`function(*args)`, its provenance), alone in this process, whose threads and generator PyTorch shares.
 
-    limit: seconds until TimeoutError is raised in it, between two steps of Python. (A pool of processes has its own clock.)
+    args: a cell, if any, and its Alice's weights. limit: seconds until TimeoutError is raised in it, between
+    two steps of Python. (A pool of processes has its own clock.)
     """
     with _ONE, cells_.repeatable(), _deadline(limit) if limit else nullcontext():
         start = time.perf_counter()
         result = function(*args)
         seconds = round(time.perf_counter() - start, 4)
-    device = args[0].bob_recipe.device if args else "auto"
-    return result, machine(device) | {"source": source(), "seconds": seconds}
+    cells = args[:1]
+    made = machine(*(cell.bob_recipe.device for cell in cells))
+    return result, made | {"source": source(), "images": identities(_image_sets(cells)), "seconds": seconds}
 
 
 @cache
 def machine(device: str = "auto") -> dict[str, str]:
-    """Where a cell is run: the device's name, the versions of what computes, the state of the checkout ("" without git)."""
+    """Where a cell is run: device, versions of what computes, state of the checkout ("" without git)."""
     where = train.device(device)
     name = (
         torch.cuda.get_device_name(where)
@@ -405,23 +458,20 @@ def _deadline(seconds: float) -> Iterator[None]:
         timer.join()
 
 
-def alice_weights(alice: Cell) -> bytes:
+def train_alice(alice_cell: Cell) -> bytes:
     """Her trained weights, as safetensors."""
-    net = cells_.train_alice(alice).to("cpu", memory_format=torch.contiguous_format)
+    net = cells_.train_alice(alice_cell).to("cpu").to(memory_format=torch.contiguous_format)
     return safetensors.torch.save(net.state_dict())
 
 
-def bob_row(bob: Cell, weights: bytes) -> dict[str, Any]:
-    """The measures of `bob`, who reuses the Alice of these weights."""
-    return {
-        name: value
-        for name, value in cells_.run(bob, with_weights(bob, weights)).items()
-        if name not in cells_.RULES
-    }
+def bob_row(bob_cell: Cell, alice_weights: bytes) -> dict[str, Any]:
+    """The measures of a Bob who reuses the Alice of these weights."""
+    row = cells_.run(bob_cell, with_weights(bob_cell, alice_weights))
+    return {name: value for name, value in row.items() if name not in cells_.RULES}
 
 
-def with_weights(cell: Cell, weights: bytes) -> Network:
-    """The cell's Alice, trained: her network with the weights that `alice_weights` gave."""
-    alice = cells_.untrained_alice(cell)
-    alice.load_state_dict(safetensors.torch.load(weights))
-    return alice
+def with_weights(cell: Cell, alice_weights: bytes) -> Network:
+    """The cell's Alice, trained: her network with the weights that `train_alice` gave."""
+    alice_net = cells_.untrained_alice(cell)
+    alice_net.load_state_dict(safetensors.torch.load(alice_weights))
+    return alice_net

@@ -1,125 +1,96 @@
-"""The estimate: a line per page and a total, nothing of the book run, and its numbers those of the code that runs."""
+"""The estimate: what pages took elsewhere, scaled by a step timed here; nothing of the book is run."""
 
-import re
+import json
 import sys
-from itertools import count
 
+import pandas as pd
 import pytest
-import torch
 
 from reuselab import cli
-from reuselab.book import build as book
-from reuselab.book import estimate
-from reuselab.book import pages as page
-from reuselab.book.estimate import Rehearsal
-from reuselab.experiment import cell, train
-from reuselab.runs import study
+from reuselab.book import build, estimate, pages
 from reuselab.runs.store import Store
-from reuselab.runs.study import grid
-from reuselab.theory import linear as fate
+
+KEPT = """page,preset,seconds
+step,smoke,0.5
+pairs,smoke,30.0
+layers,smoke,50.0
+step,paper,0.1
+layers,paper,9000.0
+"""
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("REUSELAB_OUT", str(tmp_path))
-    return tmp_path
+def kept(tmp_path, monkeypatch):
+    """A machine twice as slow as that of the kept seconds."""
+    monkeypatch.setattr(estimate, "SECONDS", tmp_path / "seconds.csv")
+    monkeypatch.setattr(estimate, "step", lambda: 1.0)
+    (tmp_path / "seconds.csv").write_text(KEPT)
+    return tmp_path / "seconds.csv"
 
 
-def reuselab(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["reuselab", *arguments])
+def said(monkeypatch, capsys, *arguments):
+    """The lines of `reuselab ARGUMENTS --estimate`."""
+    monkeypatch.setattr(sys, "argv", ["reuselab", *arguments, "--estimate"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
-    return stop.value.code
+    assert not stop.value.code
+    return capsys.readouterr().out.splitlines()
 
 
-def test_an_estimate_prints_a_line_per_page_and_a_total_and_runs_nothing(
-    home, data_folder, monkeypatch, capsys
+def test_seconds_are_scaled_by_the_step_and_two_pages_run_at_a_time():
+    assert estimate.estimate(["pairs", "layers"], "smoke") == ({"pairs": 60, "layers": 100}, 100)
+    assert estimate.estimate(["layers"], "paper") == ({"layers": 90_000}, 90_000)
+
+
+def test_many_pages_take_half_of_their_sum(kept):
+    kept.write_text("page,preset,seconds\nstep,smoke,1\n" + "".join(f"{page},smoke,8\n" for page in "abcd"))
+    assert estimate.estimate([*"abcd"], "smoke")[1] == 16
+
+
+def test_the_book_has_a_line_for_each_page_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
+    for work in ("execute", "build", "notebooks"):
+        monkeypatch.setattr(build, work, lambda *_: pytest.fail("a page was run"))
+    lines = said(monkeypatch, capsys, "book", "--preset", "smoke")
+    assert [line.split()[0] for line in lines] == [*pages.pages(), "total"]
+    assert sum(line.endswith("not measured") for line in lines) == len(pages.pages()) - 2
+    assert "100 seconds  two pages at a time" in lines[-1]
+    with Store() as store:
+        assert set(store.counts().values()) == {0}
+
+
+def test_given_parameters_are_not_what_was_measured(monkeypatch, capsys):
+    *_, total = said(monkeypatch, capsys, "run", "pairs", "-p", "draws", "20000", "--preset", "smoke")
+    assert "60 seconds  for the preset's own parameters, not for those given; " in total
+
+
+def test_a_page_or_a_preset_that_nobody_measured_has_no_total(monkeypatch, capsys):
+    assert said(monkeypatch, capsys, "run", "pairs", "--preset", "quick") == [
+        "pairs               not measured"
+    ]
+
+
+def test_seconds_are_kept_from_the_pages_as_built_in_place_of_the_presets_old_ones(
+    kept, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("a page was run"))
-    monkeypatch.setattr(book, "build", lambda *_: pytest.fail("the book was built"))
-    assert not reuselab(monkeypatch, "book", "--preset", "smoke", "--estimate")
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*page.pages(), "total"]
-    for line in lines:
-        assert re.fullmatch(r"\w+ +\d+ (seconds|minutes)(  for the notebooks.*)?", line), (
-            line
-        )  # no rehearsal ended early
-    with Store() as kept:
-        assert set(kept.counts().values()) == {0}
-    assert not list(home.rglob("*.csv")) and not list(home.rglob("*.safetensors"))
-
-
-def test_everything_is_as_it_was_after_a_rehearsal(monkeypatch):
-    before = {key: value for key, value in vars(train).items()} | {
-        "study": study.study,
-        "simulate": fate.simulate,
-    }
-    cost = estimate.rehearse("phase_diagram", page.parameters("phase_diagram", "smoke", {}))
-    assert cost.own > 0 and not cost.work and not cost.error
-    assert before == {key: value for key, value in vars(train).items()} | {
-        "study": study.study,
-        "simulate": fate.simulate,
-    }
-
-
-def test_a_training_cut_short_owes_what_the_whole_takes(monkeypatch):
-    """By a clock that ticks at each look: 598 of the 600 steps are owed, and 6.5 times the joining of the 256 of 1,920 pairs that were joined."""
-    clock, one = count(), Rehearsal()
-    monkeypatch.setattr(estimate, "_now", lambda: next(clock))
-    with cell.repeatable(), estimate._cut(one):
-        cell.train_alice(cell.Cell.of(alice_pairs=1920, alice_batch=128, alice_epochs=40, alice_device="cpu"))
-    assert one.owed == 598 + 1920 / 256 - 1
-
-
-def test_cells_cost_by_their_number_and_kept_ones_nothing(home):
-    few = dict(
-        alice_pairs=50,
-        alice_epochs=1,
-        bob_pairs=20,
-        bob_epochs=1,
-        test_pairs=50,
-        alice_device="cpu",
-        bob_device="cpu",
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    folder = tmp_path / "pages" / "smoke"
+    folder.mkdir(parents=True)
+    (folder / "shallow.ipynb").write_text(json.dumps({"metadata": {"papermill": {"duration": 12.34567}}}))
+    estimate.keep("smoke")
+    assert kept.read_text() == (
+        "page,preset,seconds\nstep,paper,0.1\nlayers,paper,9000.0\nstep,smoke,1.0\nshallow,smoke,12.3457\n"
     )
-    cells = grid(rho=[0, 1], seed=range(3), retrain=[1, 2], **few)
-
-    def work():
-        one = Rehearsal()
-        with estimate._cut(one):
-            table = study.study(cells)
-        assert len(table) == 12 and table.bob_accuracy.notna().all()
-        return one
-
-    assert len(work().work) == 12 + 6 and abs(work().owed) < 1
-    study.study(cells[:4], workers=1)
-    assert len(work().work) == 8 + 4
-    study.study(cells, workers=1)
-    assert work().work == {} and work().pools == 0
 
 
-def test_an_estimate_divides_cells_among_the_cores_and_counts_shared_ones_once(monkeypatch):
-    costs = {
-        "a": estimate.Cost(10.0, {"x": 8.0, "y": 4.0}, 2.0, ""),
-        "b": estimate.Cost(20.0, {"x": 8.0}, 2.0, "NameError: z"),
-    }
+def test_the_step_is_a_training(monkeypatch):
+    monkeypatch.undo()
+    assert 0 < estimate.step() < 60
 
-    class Pool:
-        def __init__(self, *_):
-            pass
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def map(self, function, names, values):
-            return map(costs.get, names)
-
-    monkeypatch.setattr(estimate, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(train, "device", lambda *_: torch.device("cpu"))
-    monkeypatch.setattr(estimate.os, "cpu_count", lambda: 4)
-    assert estimate.estimate({"a": {}, "b": {}}) == ({"a": (15.0, ""), "b": (22.0, "NameError: z")}, 22.0)
-    costs["b"] = estimate.Cost(14.0, {"z": 40.0}, 2.0, "")
-    assert estimate.estimate({"a": {}, "b": {}})[1] == (12 + 16) / 2 + 3 + 10
+def test_the_kept_table_names_pages_of_the_book_and_has_a_step_for_each_preset(monkeypatch):
+    monkeypatch.undo()
+    table = pd.read_csv(estimate.SECONDS)
+    assert (table.seconds > 0).all() and not table.duplicated(["page", "preset"]).any()
+    assert set(table.page) <= {"step", *pages.pages()}
+    assert set(table.preset) == set(table.preset[table.page == "step"])

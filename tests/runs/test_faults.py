@@ -20,10 +20,10 @@ from faulty import CELLS, DIES, DIES_ONCE, HANGS, RAISES, TINY, ran, start
 
 from reuselab.check import Failed
 from reuselab.runs import study as studies
-from reuselab.runs.store import NAME, Store, digest
+from reuselab.runs.store import NAME, Store, row_name
 from reuselab.runs.study import grid, study
 
-NAMES = [digest(cell) for cell in CELLS]
+NAMES = [row_name(cell) for cell in CELLS]
 KILLS = int(os.environ.get("SOAK", 8))
 
 
@@ -54,12 +54,12 @@ def cluster(here):
 
 
 def kept(home):
-    """The digests of the finished rows, in order; an error where the database is not whole."""
+    """The names of the finished rows, in order; an error where the database is not whole."""
     if not (home / NAME).exists():
         return []
     with sqlite3.connect(home / NAME) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return [name for (name,) in db.execute("SELECT digest FROM rows WHERE status = 'done' ORDER BY id")]
+        return [name for (name,) in db.execute("SELECT name FROM rows WHERE status = 'done' ORDER BY id")]
 
 
 def assert_resumes(home, folder, undisturbed):
@@ -293,19 +293,19 @@ def assert_failed_then_healed(folder, cells, failures, **how):
         study(cells, home=home, **how)
     assert "\n" not in str(failed.value)
     with Store(home) as store:
-        found = store.find(map(digest, cells))
+        outcomes = store.find(map(row_name, cells))
     assert {
-        cell.seed: status for cell in cells if (status := found[digest(cell)][0]) != "done"
+        cell.seed: status for cell in cells if (status := outcomes[row_name(cell)].status) != "done"
     } == dict.fromkeys(failures, "failed")
     for seed, words in failures.items():
-        assert words in found[digest(*seeds(seed))][2]
+        assert words in outcomes[row_name(*seeds(seed))].error
     (folder / "ran").unlink()
     with pytest.raises(Failed, match=f"^{len(failures)} of {len(cells)}"):
         study(cells, home=home, **how)
     assert ran(folder) == []
     (folder / "healed").touch()
     table = study(cells, home=home, retry_failed=True, **how)
-    assert Counter(ran(folder)) == Counter(digest(*seeds(seed)) for seed in failures)
+    assert Counter(ran(folder)) == Counter(row_name(*seeds(seed)) for seed in failures)
     pd.testing.assert_frame_equal(table, study(cells, workers=1, home=folder / "other"), check_exact=True)
 
 
@@ -326,8 +326,8 @@ def test_cells_that_raise_hang_or_lose_their_worker_stop_no_other(here):
 def test_nor_do_they_on_a_dask_cluster_where_a_worker_killed_mid_cell_costs_nothing(here, cluster):
     cells = seeds(0, 1, DIES_ONCE, 2, 3)
     table = study(cells, client=cluster, home=here / "once")
-    assert (here / "died").exists() and Counter(ran(here))[digest(*seeds(DIES_ONCE))] == 2
-    assert sorted(kept(here / "once")) == sorted(map(digest, cells))
+    assert (here / "died").exists() and Counter(ran(here))[row_name(*seeds(DIES_ONCE))] == 2
+    assert sorted(kept(here / "once")) == sorted(map(row_name, cells))
     pd.testing.assert_frame_equal(table, study(cells, workers=1, home=here / "apart"), check_exact=True)
     (here / "ran").unlink()
     assert_failed_then_healed(

@@ -17,7 +17,7 @@ from reuselab import cli
 from reuselab.book import pages as page
 from reuselab.runs import exchange
 from reuselab.runs import study as studies
-from reuselab.runs.store import Store, sha256
+from reuselab.runs.store import Row, Store, name_of
 from reuselab.runs.study import grid, study
 
 HOSTILE = [
@@ -202,17 +202,8 @@ def exported(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     study(grid(seed=[0, 1], **TINY), workers=1, home=home)
     with Store(home) as store:
-        store._put(
-            (
-                sha256(b'{"depth":3}'),
-                "5" * 64,
-                "done",
-                '{"depth":3}',
-                '{"bob_accuracy": 0.5, "loss": 0.25}',
-                "",
-                "{}",
-            )
-        )
+        cell, images, measures = '{"depth":3}', '{"mist":"0"}', '{"bob_accuracy": 0.5, "loss": 0.25}'
+        store._put(Row(name_of(cell, images), "5" * 64, "done", images, cell, measures, "", "{}"))
         return home, store.table(stale=True)
 
 
@@ -258,14 +249,23 @@ SPOILT = [
     (lambda t: t.assign(rho=0.5), ", but 0.0 in its cell"),
     (lambda t: t.assign(bob_accuracy=np.inf), "row 1: bob_accuracy must be a number, not inf"),
     (lambda t: t.assign(bob_accuracy="high"), "row 1: "),
-    (lambda t: t.assign(cell="{}"), "row 1: its cell is not whole"),
+    (lambda t: t.assign(cell="{}"), "row 1: its cell or images are not whole"),
     (lambda t: t.assign(cell="[1"), "row 1: "),
     (
         lambda t: t.assign(cell=t.cell.str.replace('"phi":0.0', '"phi":7')),
         "row 1: phi must be a number from -1 to 1, not 7",
     ),
-    (lambda t: t.assign(source="x"), "row 1: source, provenance or cell is not what it should be"),
-    (lambda t: t.assign(provenance="1"), "row 1: source, provenance or cell is not what it should be"),
+    (lambda t: t.assign(source="x"), "row 1: source, images, provenance or cell is not what it should be"),
+    (lambda t: t.drop(columns="images"), "it has no column images"),
+    (lambda t: t.assign(images="{}"), "row 1: its cell or images are not whole"),
+    (
+        lambda t: t.assign(images='{"digits":""}'),
+        "row 1: source, images, provenance or cell is not what it should be",
+    ),
+    (
+        lambda t: t.assign(provenance="1"),
+        "row 1: source, images, provenance or cell is not what it should be",
+    ),
     (lambda t: pd.concat([t, t]), "it has a row twice"),
 ]
 

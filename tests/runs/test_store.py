@@ -8,11 +8,13 @@ import pytest
 import safetensors.torch
 from faulty import TINY
 
-from reuselab.experiment import cell
+from reuselab.check import Failed
+from reuselab.experiment import bases, cell
 from reuselab.experiment.cell import Cell
+from reuselab.runs import exchange
 from reuselab.runs import store as stores
 from reuselab.runs import study as studies
-from reuselab.runs.store import Store, digest
+from reuselab.runs.store import Store, row_name
 from reuselab.runs.study import grid, study
 
 CELLS = grid(rho=[0, 1], seed=[0, 1], retrain=[1, 2], **TINY)
@@ -22,7 +24,7 @@ CELLS = grid(rho=[0, 1], seed=[0, 1], retrain=[1, 2], **TINY)
 def worked(monkeypatch):
     """Which functions were called for which cells."""
     calls = []
-    for name in ("alice_weights", "bob_row"):
+    for name in ("train_alice", "bob_row"):
         real = getattr(studies, name)
         monkeypatch.setattr(
             studies,
@@ -44,20 +46,146 @@ def test_the_source_is_the_folder_of_the_experiment(tmp_path, monkeypatch):
     assert len({first, second, stores.source.__wrapped__()}) == 3
 
 
-def test_a_digest_is_the_cells_alone_and_no_two_cells_share_one():
+def test_no_two_cells_share_a_name():
     cells = grid(rho=[0, 0.5], seed=range(3), bob_lr=[0.1, 0.2])
-    assert len({digest(c) for c in cells}) == 12 and digest(Cell(rho=1)) == digest(Cell(rho=1.0))
+    assert len({row_name(c) for c in cells}) == 12 and row_name(Cell(rho=1)) == row_name(Cell(rho=1.0))
+
+
+@pytest.fixture
+def lies_here(monkeypatch):
+    """Says which of the pets are here: the digits play them, and their identity is what it is called with."""
+    digits = {split: bases.load("digits", split) for split in ("train", "test")}
+    real_load, real_identity = bases.load, stores.identities(["digits"])["digits"]
+    monkeypatch.setattr(
+        bases, "load", lambda name, split: digits[split] if name == "pets" else real_load(name, split)
+    )
+
+    def put(identity):
+        monkeypatch.setattr(
+            bases,
+            "identity",
+            lambda name: identity if name == "pets" else real_identity,
+            raising=False,
+        )
+
+    put("of 1,000 photographs")
+    return put
+
+
+GROWS = grid(seed=[0, 1], base=["digits", "pets"], bob_base="pets", **TINY)
+
+
+def assert_stale(home, stale):
+    with Store(home) as store:
+        counts = store.counts()
+        assert (counts["stale"], len(store.table()), len(store.table(stale=True))) == (
+            stale,
+            counts["done"],
+            counts["done"] + stale,
+        )
+
+
+def test_rows_on_a_set_that_grows_are_found_again(worked, lies_here, tmp_path):
+    first = study(GROWS, workers=1, home=tmp_path)
+    worked.clear()
+    pd.testing.assert_frame_equal(study(GROWS, workers=1, home=tmp_path), first, check_exact=True)
+    assert worked == []
+    with Store(tmp_path) as store:
+        assert store.find(map(row_name, GROWS)).keys() == set(map(row_name, GROWS))
+
+
+def test_other_images_make_rows_and_alices_stale_and_the_first_ones_bring_them_back(
+    worked, lies_here, tmp_path
+):
+    first = study(GROWS, workers=1, home=tmp_path)
+    lies_here("of 2,000 photographs")
+    worked.clear()
+    study(GROWS, workers=1, home=tmp_path)
+    assert Counter(name for name, _ in worked) == {"train_alice": 4, "bob_row": 4}
+    assert_stale(tmp_path, 4)
+    lies_here("of 1,000 photographs")
+    worked.clear()
+    pd.testing.assert_frame_equal(study(GROWS, workers=1, home=tmp_path), first, check_exact=True)
+    assert worked == []
+    assert_stale(tmp_path, 4)
+
+
+def test_a_failure_on_other_images_is_tried_again_and_kept_with_the_first(lies_here, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(studies, "bob_row", lambda *_: 1 / 0)
+        with pytest.raises(Failed):
+            study(GROWS, workers=1, home=tmp_path)
+    lies_here("whole")
+    assert len(study(GROWS, workers=1, home=tmp_path)) == 4
+    lies_here("of 1,000 photographs")
+    with pytest.raises(Failed, match=r"^4 of 4 cells failed"):
+        study(GROWS, workers=1, home=tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_imported_rows_count_on_the_images_that_they_were_made_on_and_on_no_others(
+    suffix, worked, lies_here, tmp_path
+):
+    first, file = study(GROWS, workers=1, home=tmp_path / "one"), tmp_path / f"rows{suffix}"
+    with Store(tmp_path / "one") as store:
+        exchange.write(store.table(stale=True), file)
+    lies_here("others")
+    with Store(tmp_path / "two") as store:
+        assert store.add(exchange.read(file), 0) == (4, [])
+    worked.clear()
+    study(GROWS, workers=1, home=tmp_path / "two")
+    assert len(worked) == 8
+    assert_stale(tmp_path / "two", 4)
+    lies_here("of 1,000 photographs")
+    worked.clear()
+    pd.testing.assert_frame_equal(study(GROWS, workers=1, home=tmp_path / "two"), first, check_exact=True)
+    assert worked == []
+
+
+def test_a_worker_with_other_images_than_the_client_is_refused(lies_here, tmp_path, monkeypatch):
+    real = studies.train_alice
+    monkeypatch.setattr(studies, "train_alice", lambda cell: lies_here("others") or real(cell))
+    with pytest.raises(Failed, match=r"^a worker has other images than this study began with: 0 of 4 cells"):
+        study(GROWS, workers=1, home=tmp_path)
+    with Store(tmp_path) as store:
+        assert set(store.counts().values()) == {0}
+
+
+def test_a_dask_client_without_the_images_asks_a_worker_for_their_identity(lies_here, monkeypatch):
+    class Worker:
+        def submit(self, function, names, pure):
+            lies_here("there")
+            return Worker.future(function(names))
+
+        class future:
+            def __init__(self, found):
+                self.result = lambda: found
+
+    lies_here("")
+    images = studies._images(GROWS, Worker())
+    assert images["pets"] == "there" and len(images["digits"]) == 64
+
+
+def test_a_database_of_an_earlier_format_is_set_aside(tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(stores, "SCHEMA", stores.SCHEMA.replace("user_version = 2", "user_version = 1"))
+        earlier.setattr(stores, "FORMAT", 1)
+        Store(tmp_path).__exit__()
+    with Store(tmp_path) as store:
+        assert set(store.counts().values()) == {0}
+    assert "not a database of this version of reuselab" in capsys.readouterr().err
+    assert (tmp_path / "studies.sqlite.damaged-1").exists()
 
 
 def test_a_kept_row_is_not_computed_again_and_each_alice_is_trained_once(worked, tmp_path):
-    some = study(CELLS[:3], workers=1, home=tmp_path)
+    three = study(CELLS[:3], workers=1, home=tmp_path)
     table = study(CELLS, workers=1, home=tmp_path)
     again = study(CELLS[::-1], workers=1, home=tmp_path)
     assert Counter(worked) == Counter(
-        [("bob_row", c) for c in CELLS] + [("alice_weights", c) for c in {c.alice_cell() for c in CELLS}]
+        [("bob_row", c) for c in CELLS] + [("train_alice", c) for c in {c.alice_cell() for c in CELLS}]
     )
     pd.testing.assert_frame_equal(table, pd.DataFrame([cell.run(c) for c in CELLS]), check_exact=True)
-    pd.testing.assert_frame_equal(some, table[:3], check_exact=True)
+    pd.testing.assert_frame_equal(three, table[:3], check_exact=True)
     pd.testing.assert_frame_equal(again, table[::-1].reset_index(drop=True), check_exact=True)
     with Store(tmp_path) as store:
         kept = store.table().sort_values(["rho", "seed", "retrain"], ignore_index=True)
@@ -74,7 +202,7 @@ def test_other_code_makes_rows_stale_and_bringing_it_back_makes_them_count(worke
             assert store.counts() == {"done": 0, "running": 0, "failed": 0, "stale": 8}
         worked.clear()
         study(CELLS, workers=1, home=tmp_path)
-        assert Counter(name for name, _ in worked) == {"alice_weights": 4, "bob_row": 8}, (
+        assert Counter(name for name, _ in worked) == {"train_alice": 4, "bob_row": 8}, (
             "Alice too is trained anew"
         )
     with Store(tmp_path) as store:
@@ -92,7 +220,7 @@ def test_a_row_tells_how_it_came_about(tmp_path):
     assert made["source"] == stores.source() and 0 < made["seconds"] < 60 and made["time"].startswith("20")
 
 
-def test_alices_weights_are_safetensors_under_her_digest(tmp_path):
+def test_alices_weights_are_safetensors_under_her_name(tmp_path):
     study(CELLS[:1], workers=1, home=tmp_path)
     alice = CELLS[0].alice_cell()
     (path,) = (tmp_path / "alices").iterdir()

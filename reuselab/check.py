@@ -42,7 +42,9 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
         return real and (low < value if above else low <= value) and value <= high and value < math.inf
 
     bounds = f"above {low:g}" if above else f"from {low:g}"
-    return Rule(f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else "" if above else " up"), test)
+    return Rule(
+        f"a number {bounds}" + (f" to {high:g}" if math.isfinite(high) else "" if above else " up"), test
+    )
 
 
 def integer(low: int, high: int) -> Rule:

@@ -20,7 +20,6 @@ import pytest
 import torch
 
 from reuselab.book import build
-from reuselab.experiment import bases
 
 torch.set_num_threads(1)
 BUILD_BOOK = """
@@ -33,14 +32,9 @@ open(sys.argv[1], "w").write(sys.argv[2])
 
 @pytest.fixture
 def data_folder(tmp_path, monkeypatch):
-    """An empty folder of image sets in place of REUSELAB_DATA, with nothing remembered before or after."""
+    """An empty folder of image sets in place of REUSELAB_DATA."""
     monkeypatch.setenv("REUSELAB_DATA", str(tmp_path))
-    remembered = bases.load, bases.digest, bases.grown
-    for function in remembered:
-        function.cache_clear()
-    yield tmp_path
-    for function in remembered:
-        function.cache_clear()
+    return tmp_path
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,7 +20,6 @@ import pytest
 from torchvision.datasets import CIFAR10
 
 from reuselab.book import explore, pages
-from reuselab.experiment import bases
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE, TRAIN, TEST = 32, 50, 30  # pixels; photographs of a class
@@ -98,16 +97,7 @@ def smoke(name: str, folder: Path, **changes: Any) -> Page:
         patch.setenv("REUSELAB_DATA", str(folder / "data"))
         patch.setenv("REUSELAB_HOME", str(folder / "home"))
         patch.setattr(os, "cpu_count", lambda: 1)
-        forget()
-        page = execute(name, pages.parameters(name, "smoke", changes), folder)
-    forget()
-    return page
-
-
-def forget() -> None:
-    """Let no image set be remembered that another folder held."""
-    for function in (bases.load, bases.digest, bases.grown):
-        function.cache_clear()
+        return execute(name, pages.parameters(name, "smoke", changes), folder)
 
 
 def execute(name: str, values: dict[str, Any], out: Path) -> Page:

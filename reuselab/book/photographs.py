@@ -13,6 +13,7 @@ from reuselab.book.kept import kept, references
 from reuselab.claims import module
 from reuselab.claims.parameters import AUTO, KEPT
 from reuselab.experiment import bases
+from reuselab.sources.registry import SETS
 
 LEAST = 10  # photographs of a task, to train on beside Bob's and to judge on
 
@@ -123,12 +124,9 @@ def told(name: str, base: str) -> str:
 
 def title(base: str) -> str:
     """The name of an image set in words."""
-    from reuselab.sources.registry import SETS  # three seconds of torchvision that other pages don't spend
-
-    name = bases.SAME.get(base, base)
-    return SETS[name].title if name in SETS else f"image set {base}"
+    return SETS[bases.origin(base)].title
 
 
 def _fetch(base: str) -> str:
     """The command that gets an image set."""
-    return f"reuselab data fetch {bases.SAME.get(base, base)}"
+    return f"reuselab data fetch {bases.origin(base)}"

@@ -41,7 +41,7 @@ MEAN_AND_INTERVAL = "{:+.3f} [{:+.3f}, {:+.3f}]"
 
 RULES = rules(
     "network", "alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs", "retrains", "test_pairs", "seeds"
-) | {"base": choice(*bases.NAMES, AUTO, KEPT), "alice_recipe": choice(*train.RECIPES)}
+) | {"base": bases.base_rule(AUTO, KEPT), "alice_recipe": choice(*train.RECIPES)}
 PHOTOGRAPHS = ("pet_species", OTHERS)  # the page runs on the first of these that is at hand and serves
 
 

@@ -49,7 +49,7 @@ def experiment(
     columns.
 
     workers: processes of one thread each (default: one a core; on a GPU, this process). The tables do not
-    depend on it. ValueError, before any work, for a value out of range. """
+    depend on it. ValueError, before any work, for a value out of range."""
     integer(1, 1000)("seeds", seeds)
     axes = {"samples": samples, "ablations": ablations, "decay_samples": decay_samples}
     for name, axis in axes.items():
@@ -101,7 +101,7 @@ def tests(gains: pd.DataFrame) -> pd.DataFrame:
     rises with overlap: Page's trend test of the mean over n, mu falling. positive with little data: the
     interval at the least mu and the least n lies above zero (holds), below (does not hold) or across it
     (undecided). falls with n: the trend test at the least mu. Effects of a rise and of a fall are from end to
-    end. Fewer than three seeds decide nothing. """
+    end. Fewer than three seeds decide nothing."""
     rows = []
     for (method, against), group in gains.groupby(["method", "against"], sort=False):
         by_mu = group.groupby(["seed", "mu"]).gain.mean().unstack().sort_index(axis=1, ascending=False)

@@ -50,7 +50,7 @@ TESTS = pd.DataFrame(
 )
 
 RULES = rules("network", "alice_pairs", "alice_epochs", "bob_pairs", "retrain", "test_pairs", "seeds") | {
-    "base": choice(*bases.NAMES, AUTO, KEPT),
+    "base": bases.base_rule(AUTO, KEPT),
     "alice_recipe": choice(*train.RECIPES),
     "classes": Rule(
         "a list of names, none twice, or [] for the first ten",

@@ -167,17 +167,3 @@ def identity(name: str) -> str:
         return digest(name) if name else ""
     except FileNotFoundError:
         return ""
-
-
-# Until the other rooms ask `base_rule`, `origin` and `identity`.
-NAMES = tuple(registry.SETS)
-SAME = {name: origin(name) for name in NAMES if origin(name) != name}
-
-
-def grown(name: str) -> str:
-    """The identity of a set that may be here in part, and in another part tomorrow; "" for any other set."""
-    return identity(name) if name in ("pets", "pet_species", "openimages") else ""
-
-
-for remembered in (load, grown, digest):
-    setattr(remembered, "cache_clear", _base.cache_clear)  # noqa: B010

@@ -8,11 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import INK, REFERENCE, RETRAIN, drawn
+from reuselab.figures.style import INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import interval
 from reuselab.theory import linear
 
-SCRATCH, LINEAR, FINE_TUNED, RIDGE = RETRAIN[5], RETRAIN[1], RETRAIN[2], RETRAIN[3]
+SCRATCH, LINEAR, FINE_TUNED, RIDGE = (
+    RETRAIN_COLORS[5],
+    RETRAIN_COLORS[1],
+    RETRAIN_COLORS[2],
+    RETRAIN_COLORS[3],
+)
 
 
 @drawn
@@ -96,7 +101,7 @@ def two_forms(settings: pd.DataFrame) -> Figure:
         label="gradient descent",
     )
     axes.set(yticks=y, yticklabels=settings.label, xlabel="gain over scratch")
-    axes.axvline(0, color=REFERENCE, lw=0.8)
+    axes.axvline(0, color=REFERENCE_COLOR, lw=0.8)
     axes.legend(frameon=False, fontsize=9, loc="best")
     return drawing
 
@@ -112,8 +117,8 @@ def early_stopping(stopped: pd.DataFrame, converged: float) -> Figure:
     for (name, rows), shade in zip(stopped.groupby("comparison", sort=False), (SCRATCH, FINE_TUNED)):
         axes.plot(rows.steps, rows["mean"], "o-", color=shade, ms=4, label=name)
         axes.fill_between(rows.steps, rows.low, rows.high, color=shade, alpha=0.2, lw=0)
-    axes.axhline(converged, color=REFERENCE, ls="--", label="both converged")
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(converged, color=REFERENCE_COLOR, ls="--", label="both converged")
+    axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
     axes.set(xscale="log", xlabel="gradient steps", ylabel="gain over scratch")
     axes.legend(frameon=False, fontsize=9)
     return drawing

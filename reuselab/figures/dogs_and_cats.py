@@ -12,10 +12,24 @@ from matplotlib.figure import Figure
 from reuselab import stats
 from reuselab.claims import dogs_and_cats as claim
 from reuselab.experiment.bases import Base, groups
-from reuselab.figures.style import ALICE, INK, REFERENCE, RETRAIN, band, drawn, name_lines
-from reuselab.figures.zero_correlation import FLAT, METHODS
+from reuselab.figures.style import (
+    ALICE_COLOR,
+    FLAT_LINES,
+    INK,
+    METHOD_COLORS,
+    REFERENCE_COLOR,
+    RETRAIN_COLORS,
+    band,
+    drawn,
+    name_lines,
+)
 
-KINDS = dict(zip((*claim.KINDS, claim.CONTROL), (RETRAIN[4], RETRAIN[3], RETRAIN[2], ALICE, REFERENCE)))
+KINDS = dict(
+    zip(
+        (*claim.KINDS, claim.CONTROL),
+        (RETRAIN_COLORS[4], RETRAIN_COLORS[3], RETRAIN_COLORS[2], ALICE_COLOR, REFERENCE_COLOR),
+    )
+)
 TASKS = [task for kind in reversed(claim.KINDS) for task in claim.KINDS[kind]]  # from near to far
 COLUMNS = 10  # photographs of a class
 PANELS = {"one Alice": "one Alice, many Bobs", "one Bob": "many Alices, one Bob"}
@@ -60,11 +74,11 @@ def leads_by_task(rows: pd.DataFrame) -> Figure:
             mean, low, high = stats.interval(of_task.lead)
             axes.plot([low, high], [at, at], color=KINDS[kind], lw=2)
             axes.plot(mean, at, "o", color=KINDS[kind], ms=7)
-        axes.axvline(0, color=REFERENCE, lw=1.2)
+        axes.axvline(0, color=REFERENCE_COLOR, lw=1.2)
         axes.set_title(title)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=REFERENCE, alpha=0.25, lw=0.6)
+        axes.grid(axis="x", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
     names = [kind if kind == claim.CONTROL else _words(task) for kind, task in tasks]
     panels[0].set_yticks(range(len(tasks)), names)
     for label, (kind, _) in zip(panels[0].get_yticklabels(), tasks):
@@ -133,7 +147,7 @@ def best_blocks(rows: pd.DataFrame) -> Figure:
         axes.set(
             xlim=(0, 1.05), ylim=(-0.3, most + 0.3), xlabel="nearness of the tasks in meaning (Wu-Palmer)"
         )
-        axes.grid(color=REFERENCE, alpha=0.25, lw=0.6)
+        axes.grid(color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
     panels[0].set_ylabel("k*")
     return drawing
 
@@ -148,21 +162,25 @@ def _methods(axes: Axes, solved: pd.DataFrame, gap: float | None) -> None:
         _line(axes, rows, method)
     if gap is not None:
         first = solved[solved.retrain == solved.retrain.min()].groupby("method").accuracy.mean()
-        name_lines(axes, [(height, method, METHODS[method]) for method, height in first.items()], gap=gap)
+        name_lines(
+            axes, [(height, method, METHOD_COLORS[method]) for method, height in first.items()], gap=gap
+        )
     _cut_axes(axes, solved.retrain)
 
 
 def _line(axes: Axes, rows: pd.DataFrame, method: str) -> None:
     of_seeds = rows.groupby(["retrain", "seed"], as_index=False).accuracy.mean()
-    if method in FLAT:
-        axes.plot(of_seeds.groupby("retrain").accuracy.mean(), color=METHODS[method], ls=FLAT[method])
+    if method in FLAT_LINES:
+        axes.plot(
+            of_seeds.groupby("retrain").accuracy.mean(), color=METHOD_COLORS[method], ls=FLAT_LINES[method]
+        )
     else:
-        band(axes, of_seeds, METHODS[method], "accuracy", "retrain")
+        band(axes, of_seeds, METHOD_COLORS[method], "accuracy", "retrain")
 
 
 def _cut_axes(axes: Axes, cuts: Iterable[int]) -> None:
     axes.set_xticks(sorted(set(cuts)))
-    axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    axes.grid(axis="y", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
     axes.yaxis.tick_right()
     axes.spines["left"].set_visible(False)
     axes.tick_params(right=False, labelright=False)

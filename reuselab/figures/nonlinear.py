@@ -9,12 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from reuselab.claims.nonlinear import NAMES
-from reuselab.figures.style import BOB, INK, REFERENCE, RETRAIN, drawn
+from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import summary
 
-COLORS = {"scratch": BOB, "random": "#E69F00", "linear": RETRAIN[1], "fine_tune": RETRAIN[2]}
+COLORS = {
+    "scratch": BOB_COLOR,
+    "random": "#E69F00",
+    "linear": RETRAIN_COLORS[1],
+    "fine_tune": RETRAIN_COLORS[2],
+}
 OVERLAPS = {
-    "overlap": ("source teacher's neurons", RETRAIN[5]),
+    "overlap": ("source teacher's neurons", RETRAIN_COLORS[5]),
     "student_overlap": ("source student's features", COLORS["linear"]),
     "random_overlap": ("random features", COLORS["random"]),
 }
@@ -84,7 +89,7 @@ def gain_against_overlap(gains: pd.DataFrame) -> Figure:
             group = gains[(gains.method == method) & (gains.n == n)]
             rows = summary(group, "mu", "gain").set_index(group.groupby("mu").overlap.mean())
             _band(axes, rows.sort_index(), _shade(sizes.index(n)))
-        axes.axhline(0, color=REFERENCE, lw=1.2)
+        axes.axhline(0, color=REFERENCE_COLOR, lw=1.2)
         axes.set(xlabel="overlap, measured")
         axes.set_title(method)
         _bare(axes)
@@ -108,14 +113,14 @@ def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
     n = np.array([rows.index.min(), rows.index.max()], dtype=float)
     centre = np.exp(np.log(rows["mean"]).mean() - slope * np.log(rows.index).to_numpy().mean())
     axes.plot(n, centre * n**slope, color=INK, ls="--", lw=1.2)
-    axes.plot(n, rows["mean"].iloc[0] * (n / n[0]) ** reported, color=REFERENCE, ls=":", lw=1.5)
+    axes.plot(n, rows["mean"].iloc[0] * (n / n[0]) ** reported, color=REFERENCE_COLOR, ls=":", lw=1.5)
     axes.set(xlabel="n, samples", ylabel="scratch risk, E (f̂ - f)²")
     _logarithmic(axes, rows.index)
     _name_lines(
         axes,
         [
             (centre * n[1] ** slope, f"fit: n^{slope:.2f}", INK),
-            (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"n^{reported:g}", REFERENCE),
+            (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"n^{reported:g}", REFERENCE_COLOR),
         ],
     )
     _bare(axes)
@@ -131,7 +136,7 @@ def one_transfer(table: pd.DataFrame, mu: float, n: int) -> Figure:
     _risks(axes, group)
     risks = table.groupby(["mu", "n"])[list(NAMES)].mean().to_numpy()
     axes.set_ylim(0.6 * risks.min(), 1.5 * risks.max())
-    axes.axvline(n, color=REFERENCE, lw=1.2, zorder=0)
+    axes.axvline(n, color=REFERENCE_COLOR, lw=1.2, zorder=0)
     axes.set(xlabel="n, target samples", ylabel="risk, E (f̂ - f)²")
     axes.set_title(f"mu = {mu:g}, overlap {group.overlap.mean():.2f}")
     for at, (method, name) in enumerate(NAMES.items()):
@@ -206,9 +211,9 @@ def _logarithmic(axes: Axes, samples: Sequence[int]) -> None:
 
 
 def _bare(axes: Axes) -> None:
-    axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    axes.grid(axis="y", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
 
 
 def _shade(i: int) -> str:
     """Colour i of Okabe and Ito's palette, in turn."""
-    return RETRAIN[i % len(RETRAIN)]
+    return RETRAIN_COLORS[i % len(RETRAIN_COLORS)]

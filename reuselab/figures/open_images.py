@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from reuselab.claims import open_images as claim
-from reuselab.figures.style import ALICE, BOB, INK, REFERENCE, drawn
+from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, REFERENCE_COLOR, drawn
 
 GAIN, NEAR = "PuOr_r", "cividis"  # colour maps: orange above 0, purple below it; and of nearness
 HELD = ("Alice's task", "Bob's task")
@@ -32,7 +32,7 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
     drawing = Figure(figsize=(8, 4.2))
     axes = drawing.add_subplot()
     for line, (mask, shade, name) in enumerate(
-        ((sharing, BOB, "one class in common"), (disjoint, ALICE, "none in common"))
+        ((sharing, BOB_COLOR, "one class in common"), (disjoint, ALICE_COLOR, "none in common"))
     ):
         axes.plot(
             (near + jitter)[mask], gain[mask], ".", color=shade, ms=3, alpha=0.4, mec="none", rasterized=True
@@ -45,7 +45,7 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
     mean, low, high = claim.ends(rows)["same"]
     _interval(axes, [1], np.array([mean]), np.array([low]), np.array([high]), color=INK, marker="D")
     axes.annotate("Alice's\nown task", (1, mean), xytext=(9, 0), textcoords="offset points", va="center")
-    axes.axhline(0, color=REFERENCE, lw=1.2)
+    axes.axhline(0, color=REFERENCE_COLOR, lw=1.2)
     least, most = np.quantile(gain, [0.003, 0.997])
     axes.set(
         xlim=(near.min() - 0.03, 1.1),
@@ -53,7 +53,7 @@ def gain_by_nearness(rows: pd.DataFrame) -> Figure:
         xlabel="nearness of the two tasks in meaning (Wu-Palmer)",
         ylabel="gain: accuracy with Alice\nless with a random network",
     )
-    axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    axes.grid(axis="y", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
     return drawing
 
 
@@ -126,7 +126,7 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     _write(axes, nears, picture, lambda value: f"{value:.2f}".lstrip("0"))
     i, j = (names.index(name) for name in task.split("|"))
     for x, y in ((i, j), (j, i)):
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=BOB, lw=3))
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=BOB_COLOR, lw=3))
     axes.set_xticks(range(size), names, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(size), names)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
@@ -184,7 +184,7 @@ def _members(
     limits = (-0.5, len(order) - 0.5)
     rule = axes.axhline if across else axes.axvline
     for edge in range(len(names)):
-        rule(edge, color=REFERENCE, lw=0.4, alpha=0.5, zorder=0)
+        rule(edge, color=REFERENCE_COLOR, lw=0.4, alpha=0.5, zorder=0)
     if across:
         axes.plot(along, classes, "o", color=INK, ms=2.6, mec="none")
         axes.set(xlim=limits, ylim=(len(names) - 0.5, -0.5), xticks=[])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from reuselab.claims.phase_diagram import METHODS
 from reuselab.figures.deep_linear import FINE_TUNED, LINEAR, RIDGE, SCRATCH
-from reuselab.figures.style import REFERENCE, RETRAIN, drawn
+from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import summary
 from reuselab.theory import linear
 
@@ -103,10 +103,10 @@ def boundaries(sigmas: Sequence[float], depths: Sequence[int]) -> Figure:
     drawing = Figure(figsize=(8, 3))
     gamma = np.linspace(0.01, 0.97, 200)
     for axes, sigma in zip(drawing.subplots(1, len(sigmas), sharey=True, squeeze=False)[0], sigmas):
-        for depth, shade in zip(depths, RETRAIN[1:]):
+        for depth, shade in zip(depths, RETRAIN_COLORS[1:]):
             angle = np.rad2deg(linear.boundary(sigma, gamma=gamma, method="fine_tune", depth=depth))
             axes.plot(gamma, angle, color=shade, label=f"depth {depth}")
-        axes.axhline(60, color=REFERENCE, ls="--", label="published")
+        axes.axhline(60, color=REFERENCE_COLOR, ls="--", label="published")
         axes.set(xlabel="gamma", title=f"noise {sigma:g}", ylim=(0, 90))
     drawing.axes[0].set_ylabel("angle (degrees)")
     drawing.axes[0].legend(frameon=False, fontsize=8)
@@ -151,7 +151,7 @@ def _sweeps(axes: Axes, group: pd.DataFrame, column: str) -> None:
         at = rows.groupby("step")[column].first()
         axes.plot(at, means["mean"], "o-", ms=3, color=shade, label=name)
         axes.fill_between(at, means["low"], means["high"], color=shade, alpha=0.2, lw=0)
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
 
 
 @drawn
@@ -166,7 +166,7 @@ def source_lengths(lengths: pd.DataFrame) -> Figure:
         axes.plot(rows.length, rows.limit, color=shade, label=method)
         bars = [rows["mean"] - rows.low, rows.high - rows["mean"]]
         axes.errorbar(rows.length, rows["mean"], bars, fmt="o", ms=4, lw=1.2, color=shade)
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
     axes.set(xlabel="length of the source vector, the target's being 1", ylabel="gain over scratch")
     axes.legend(frameon=False, fontsize=9)
     return drawing

@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 from scipy import stats as laws
 
 from reuselab.claims.shallow import noise
-from reuselab.figures.style import ALICE, BOB, INK, REFERENCE, RETRAIN, drawn
+from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import interval, summary
 from reuselab.theory import shallow
 from reuselab.theory.shallow import COUPLINGS, Setting
 
-FINE, UNTRAINED = (RETRAIN[0], RETRAIN[2], RETRAIN[1], RETRAIN[5]), RETRAIN[3]
-SHADES = (RETRAIN[0], RETRAIN[1], RETRAIN[5], RETRAIN[2], RETRAIN[4])
+FINE, UNTRAINED = (
+    (RETRAIN_COLORS[0], RETRAIN_COLORS[2], RETRAIN_COLORS[1], RETRAIN_COLORS[5]),
+    RETRAIN_COLORS[3],
+)
+SHADES = (RETRAIN_COLORS[0], RETRAIN_COLORS[1], RETRAIN_COLORS[5], RETRAIN_COLORS[2], RETRAIN_COLORS[4])
 DENSE = np.sin(
     np.linspace(-np.pi / 2, np.pi / 2, 101)
 )  # closer together towards -1 and 1, where weights turn fast
@@ -28,8 +31,8 @@ def couplings(setting: Setting, alpha: float) -> Figure:
     panels = drawing.subplots(1, 4)
     for axes, (coupling, sign) in zip(panels, [(c, s) for c in COUPLINGS for s in (1, -1)]):
         image = axes.imshow(setting.sigma(coupling, sign * alpha), cmap="cividis", vmin=-1, vmax=1)
-        axes.axhline(setting.k - 0.5, color=REFERENCE, lw=0.8)
-        axes.axvline(setting.k - 0.5, color=REFERENCE, lw=0.8)
+        axes.axhline(setting.k - 0.5, color=REFERENCE_COLOR, lw=0.8)
+        axes.axvline(setting.k - 0.5, color=REFERENCE_COLOR, lw=0.8)
         axes.set_title(f"{coupling}, {sign * alpha:+g}", fontsize=10)
         ends = [(setting.k - 1) / 2, 1.5 * setting.k - 0.5]
         axes.set_xticks(ends, ["Alice's", "Bob's"], fontsize=9)
@@ -122,7 +125,7 @@ def _bobs(
     for i, n in enumerate([0, *sorted(set(group.n) - {0})]):
         line, shade = (
             shallow.tuned(r, n) if n else shallow.accuracy(r),
-            FINE[(i - 1) % len(FINE)] if n else BOB,
+            FINE[(i - 1) % len(FINE)] if n else BOB_COLOR,
         )
         axes.plot(DENSE, line, color=shade, lw=1.6, label=f"fine-tuned, n = {n}" if n else "unchanged")
         bobs.append(
@@ -142,8 +145,8 @@ def hidden(table: pd.DataFrame) -> Figure:
     drawing = Figure(figsize=(8, 7))
     panels, n = drawing.subplots(2, 2, sharex=True, sharey="row"), table.n.max()
     looks = {
-        "unchanged": (0, BOB, "Alice unchanged"),
-        "fine-tuned": (n, RETRAIN[1], "new last layer on hers"),
+        "unchanged": (0, BOB_COLOR, "Alice unchanged"),
+        "fine-tuned": (n, RETRAIN_COLORS[1], "new last layer on hers"),
         "untrained": (n, UNTRAINED, "new last layer, untrained"),
     }
     for (upper, lower), coupling in zip(panels.T, COUPLINGS):
@@ -158,7 +161,7 @@ def hidden(table: pd.DataFrame) -> Figure:
         _accuracy(upper)
         upper.set(title=coupling, xlabel="")
         for measure, shade, name in (
-            ("share", RETRAIN[1], "floor, her layer"),
+            ("share", RETRAIN_COLORS[1], "floor, her layer"),
             ("untrained share", UNTRAINED, "floor, untrained layer"),
         ):
             rows = 1 - group[group.measure == measure].set_index(["alpha", "seed"]).value
@@ -190,19 +193,21 @@ def residuals(residuals: pd.DataFrame) -> Figure:
     axes, bound = drawing.add_subplot(), noise(residuals)["bound"]
     rows = residuals[~residuals.fixed].sort_values("z")
     rows = rows.assign(noise=laws.norm.ppf((np.arange(len(rows)) + 0.5) / len(rows)))
-    for (name, test), shade in zip(KINDS.items(), (ALICE, BOB, RETRAIN[2], RETRAIN[5])):
+    for (name, test), shade in zip(
+        KINDS.items(), (ALICE_COLOR, BOB_COLOR, RETRAIN_COLORS[2], RETRAIN_COLORS[5])
+    ):
         part = rows[test(rows)]
         axes.plot(part.noise, part.z, ".", color=shade, ms=5, label=f"{name} ({len(part)})")
-    axes.axline((0, 0), slope=1, color=REFERENCE, lw=1)
+    axes.axline((0, 0), slope=1, color=REFERENCE_COLOR, lw=1)
     for height in (-bound, bound):
-        axes.axhline(height, color=REFERENCE, lw=1.2, ls="--")
+        axes.axhline(height, color=REFERENCE_COLOR, lw=1.2, ls="--")
     axes.annotate(
         "Bonferroni bound, 1 %",
         (0.5, bound),
         xycoords=("axes fraction", "data"),
         xytext=(0, -4),
         textcoords="offset points",
-        color=REFERENCE,
+        color=REFERENCE_COLOR,
         ha="center",
         va="top",
         fontsize=9,
@@ -242,9 +247,9 @@ def tasks(points: pd.DataFrame, alpha: float, n: int) -> Figure:
     axes = drawing.add_subplot()
     for (task, name, shade), size in zip(
         (
-            ("random", "random tasks", RETRAIN[0]),
-            ("rough", "turning from pixel to pixel", RETRAIN[5]),
-            ("mean", "all pixels alike", RETRAIN[1]),
+            ("random", "random tasks", RETRAIN_COLORS[0]),
+            ("rough", "turning from pixel to pixel", RETRAIN_COLORS[5]),
+            ("mean", "all pixels alike", RETRAIN_COLORS[1]),
         ),
         (4, 9, 9),
     ):
@@ -269,8 +274,8 @@ def tasks(points: pd.DataFrame, alpha: float, n: int) -> Figure:
             ha="right" if right else "left",
             va="center" if right else "top",
         )
-    axes.axhline(0, color=REFERENCE, lw=1.2)
-    axes.axvline(1, color=REFERENCE, lw=1, ls=":")
+    axes.axhline(0, color=REFERENCE_COLOR, lw=1.2)
+    axes.axvline(1, color=REFERENCE_COLOR, lw=1, ls=":")
     axes.set(xlabel="how smooth the task is, beta' K beta", ylabel="accuracy, global less pairwise")
     axes.margins(y=0.2)
     axes.set_title(f"alpha = {alpha:g}, fine-tuned on n = {n}")
@@ -288,13 +293,13 @@ def one_bob(
     _, _, lam, steps = next(each for each in setting.rules if each[:2] == rule)
     ratio = float(shallow.theory(setting, coupling, [alpha], lam, steps)[0][0])
     for end in (-1, 0, 1):
-        plane.plot([0, 1], [0, end], color=REFERENCE, lw=1, ls=":")
+        plane.plot([0, 1], [0, end], color=REFERENCE_COLOR, lw=1, ls=":")
         plane.annotate(
             f"[1, {end}]",
             (1, end),
             xytext=(4, 0),
             textcoords="offset points",
-            color=REFERENCE,
+            color=REFERENCE_COLOR,
             va="center",
             fontsize=9,
         )
@@ -302,7 +307,7 @@ def one_bob(
         "",
         (1, ratio),
         (0, 0),
-        arrowprops={"arrowstyle": "-|>", "color": ALICE, "lw": 2.4, "shrinkA": 0, "shrinkB": 0},
+        arrowprops={"arrowstyle": "-|>", "color": ALICE_COLOR, "lw": 2.4, "shrinkA": 0, "shrinkB": 0},
     )
     plane.set(
         xlim=(0, 1.3),
@@ -318,7 +323,7 @@ def one_bob(
         mean, low, high = interval(rows[rows.alpha == alpha].value)
         axes.errorbar(alpha, mean, yerr=(high - low) / 2, color=shade, marker="o", ms=7)
         words.append(f"n = {n}: {mean:.2f}" if n else f"unchanged: {mean:.2f}")
-    axes.axvline(alpha, color=REFERENCE, lw=1, zorder=0)
+    axes.axvline(alpha, color=REFERENCE_COLOR, lw=1, zorder=0)
     axes.legend(frameon=False, fontsize=9, loc="lower right", labelcolor="linecolor", handlelength=1.2)
     axes.set_title(", ".join(words), fontsize=9)
     axes.set_ylabel("Bob's accuracy")
@@ -344,11 +349,11 @@ def _band(axes: Axes, rows: pd.DataFrame, shade: str, **look) -> None:
 
 
 def _accuracy(axes: Axes) -> None:
-    axes.axhline(0.5, color=REFERENCE, lw=1, ls=":")
+    axes.axhline(0.5, color=REFERENCE_COLOR, lw=1, ls=":")
     axes.set(xlabel="alpha", ylim=(-0.03, 1.03), xticks=[-1, -0.5, 0, 0.5, 1])
-    axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    axes.grid(axis="y", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
 
 
 def _zero(axes: Axes) -> None:
     axes.set_xticks([-1, -0.5, 0, 0.5, 1])
-    axes.grid(axis="y", color=REFERENCE, alpha=0.25, lw=0.6)
+    axes.grid(axis="y", color=REFERENCE_COLOR, alpha=0.25, lw=0.6)

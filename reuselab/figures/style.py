@@ -31,7 +31,6 @@ METHOD_COLORS = {
 }
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
-ALICE, BOB, REFERENCE, RETRAIN = ALICE_COLOR, BOB_COLOR, REFERENCE_COLOR, RETRAIN_COLORS  # old names
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -108,9 +107,6 @@ def retrain_label(retrain: int, blocks: int) -> str:
 def retrain_color(retrain: int) -> str:
     """The colour of a number of retrained blocks, the same in every figure."""
     return RETRAIN_COLORS[min(retrain, len(RETRAIN_COLORS) - 1)]
-
-
-color = retrain_color  # old name
 
 
 def band(axes: Axes, rows: pd.DataFrame, shade: str, value: str = "bob_accuracy", by: str = "rho") -> None:

@@ -24,8 +24,6 @@ from reuselab.figures.style import (
     retrain_color,
 )
 
-METHODS, FLAT = METHOD_COLORS, FLAT_LINES  # old names
-
 
 @drawn
 def accuracy_against_cut(summary: pd.DataFrame) -> Figure:

@@ -102,16 +102,7 @@ def identities(names: Iterable[str]) -> dict[str, str]:
     """What lies here now under the names of image sets: each with its identity, "" where it is not there."""
     from reuselab.experiment import bases
 
-    return {name: getattr(bases, "identity", _identity)(name) for name in sorted(names)}
-
-
-def _identity(name: str) -> str:
-    from reuselab.experiment import bases
-
-    try:
-        return bases.digest(name)
-    except FileNotFoundError:
-        return ""
+    return {name: bases.identity(name) for name in sorted(names)}
 
 
 def row_name(cell: "Cell", images: Mapping[str, str] | None = None) -> str:

@@ -149,8 +149,9 @@ def tests(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(tests: pd.DataFrame) -> str:
-    """A1's: "undecided" where a part is, that of all parts where they agree, else "holds in part"."""
-    return combine(list(tests.verdict))
+    """A1's: "undecided" where a part is, else the parts' combined."""
+    verdicts = list(tests.verdict)
+    return "undecided" if "undecided" in verdicts else combine(verdicts)
 
 
 def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame:

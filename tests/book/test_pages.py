@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from executed import PAGES, glued, table
+from executed import PAGES, glued, table  # noqa: F401
 
 from reuselab.book import agreement, build, kept, pages
 from reuselab.claims import parameters, registry
@@ -43,27 +43,6 @@ def test_a_page_agrees_with_its_kept_table(built, name):
     assert compared[name] == []
 
 
-def test_task_correlation_has_one_row_a_cell(built):
-    rows = table("task_correlation")
-    assert len(rows) == 3 * 4 * 3 == len(rows[["rho", "retrain", "seed"]].drop_duplicates())
-    assert {"network", "alice_epochs", "bob_pairs", "bob_accuracy", "ceiling", "chance"} <= set(rows)
-
-
-def test_alice_unchanged_reads_her_label_as_bobs(built):
-    """With k = 0 Bob is right where Alice is and b = a, or by the luck of her errors: near the ceiling."""
-    rows = table("task_correlation").query("retrain == 0")
-    error = np.sqrt(rows.ceiling * (1 - rows.ceiling) / rows.test_pairs)
-    lost = rows.ceiling * (1 - rows.alice_accuracy)
-    assert (rows.bob_accuracy <= rows.ceiling + 4.5 * error + 0.005).all()
-    assert (rows.bob_accuracy >= rows.ceiling - lost - 4.5 * error - 0.005).all()
-
-
-def test_a_page_prints_the_verdict_that_it_puts_on_the_scoreboard(built):
-    board = registry.scoreboard(PAGES).set_index("claim")
-    assert glued("task_correlation", "verdict") == board.verdict["A2"]
-    assert glued("pairs", "verdict") == glued("pairs", "verdict_pixels") == "holds"
-
-
 def test_every_claim_of_the_papers_is_on_the_scoreboard(built):
     board = registry.scoreboard(PAGES).set_index("claim")
     assert set(board.index) == set(registry.CLAIMS)
@@ -82,18 +61,6 @@ def test_the_theory_pages_meet_their_formulas(built):
     assert ((forms["mean"] - forms.flow).abs() < (forms["mean"] - forms.published).abs()).mean() >= 0.8
     gains = table("phase_diagram").query("method == 'fine_tune' and gamma > 1").gain
     assert gains.abs().max() < 1e-9
-
-
-def test_pairs_follow_their_closed_forms(built):
-    laws = table("pairs_labels")
-    n, classes = pages.parameters("pairs", "smoke", {})["draws"], 10
-    assert np.allclose(laws.V, laws.rho)
-    assert np.allclose(laws.ceiling, laws.rho + (1 - laws.rho) / classes)
-    error = np.sqrt(laws.ceiling * (1 - laws.ceiling) / n)
-    assert ((laws["ceiling drawn"] - laws.ceiling).abs() <= 4.5 * error + 0.01).all()
-    pixels = table("pairs_pixels")
-    assert ((pixels.measured - pixels.theory).abs() / pixels.error).max() < 5
-    assert np.allclose(pixels.theory[pixels.rho == 0], pixels.phi[pixels.rho == 0])
 
 
 def test_an_executed_page_is_reused_only_while_nothing_changed(built, monkeypatch):

@@ -11,7 +11,7 @@ REFERENCE = ("summary", "claims", "provenance")
 
 
 def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """The best kept run of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables.
+    """Where the best kept run of page `name` is, "quick/cifar10", and its tables; preset paper before quick.
 
     ("", {}) where none is kept.
     """

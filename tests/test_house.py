@@ -14,6 +14,7 @@ import yaml
 
 from reuselab.book import pages
 from reuselab.book.build import ROOT
+from reuselab.claims import module
 
 PACKAGE = ROOT / "reuselab"
 # From the ground up. `reuselab` itself, which offers names of all floors, stands on the roof.
@@ -100,7 +101,7 @@ def test_a_page_has_one_name_everywhere(name):
 
 @pytest.mark.parametrize("name", pages.pages())
 def test_a_pages_parameters_are_those_its_module_has_rules_for(name):
-    assert {*pages.module(name).RULES, "preset"} == set(pages.defaults(name))
+    assert {*module(name).RULES, "preset"} == set(pages.defaults(name))
 
 
 @pytest.mark.parametrize("name", pages.pages())

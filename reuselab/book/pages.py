@@ -4,10 +4,8 @@ import ast
 import hashlib
 import os
 import time
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jupytext
@@ -19,6 +17,7 @@ from pandas.io.formats.style import Styler
 
 from reuselab.book import photographs
 from reuselab.check import known, shorten, text
+from reuselab.claims import module
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
 from reuselab.runs.study import machine
@@ -31,11 +30,6 @@ STARTED = time.perf_counter()
 def pages() -> list[str]:
     """The names of the book's notebooks."""
     return sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
-
-
-def module(name: str) -> ModuleType:
-    """The module of `claims` with the name of the page: its parameters, what it runs, what it concludes."""
-    return import_module(f"reuselab.claims.{name}")
 
 
 def read(name: str) -> NotebookNode:

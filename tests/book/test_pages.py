@@ -5,13 +5,12 @@ import re
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from executed import PAGES
 
-from reuselab.book import agreement, build, kept, pages
-from reuselab.claims import parameters, registry
+from reuselab.book import agreement, build, pages
+from reuselab.claims import registry
 
 
 def test_every_page_is_in_the_contents_and_has_presets():
@@ -85,33 +84,3 @@ def test_every_footer_says_the_preset_and_only_smoke_gets_a_warning(preset, tmp_
         text = (source / "book" / f"{document}.md").read_text()
         assert text.startswith("# ")
         assert (build.SMALL in text) == (preset == "smoke")
-
-
-@pytest.fixture
-def without_photographs(built, name, request, tmp_path):
-    """The folder where page `name` was executed without photographs: the book's, where it had none either."""
-    if pages.parameters(name, "smoke", {})["base"] == parameters.KEPT:
-        return PAGES
-    request.getfixturevalue("data_folder")
-    values = pages.parameters(name, "smoke", {})
-    assert values["base"] == parameters.KEPT
-    return build.execute(name, values, tmp_path / "out").parent
-
-
-@pytest.mark.parametrize("name", ["dogs_and_cats", "open_images"])
-def test_without_photographs_a_page_shows_its_kept_run_and_says_so(name, without_photographs):
-    out = without_photographs
-    shown = "".join(
-        output["data"].get("application/papermill.record/text/plain", "")
-        for cell in nbformat.read(out / f"{name}.ipynb", 4).cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
-    assert "What you see is the kept reference run quick/cifar10" in shown
-    assert "reuselab data fetch cifar10" in shown
-    where, run = kept.kept(name)
-    verdict = pd.read_csv(out / f"{name}_claims.csv").iloc[0]
-    assert verdict.preset == f"{parameters.KEPT}: {where}" and verdict.images == "cifar10"
-    told = tuple(run["claims"].loc[0, ["verdict", "effect"]])
-    assert (verdict.verdict, verdict.effect) == told, "what is kept is told as it was found"
-    pd.testing.assert_frame_equal(pd.read_csv(out / f"{name}_summary.csv"), run["summary"])

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import photographs
 import pytest
 import torch
 from made import made, real
@@ -15,6 +16,7 @@ from served import lay, lay_mnist, pet_files, run, serve_cifar100, serve_mnist, 
 from torchvision import datasets
 from torchvision.datasets import utils
 
+from reuselab.book import pages
 from reuselab.check import Failed
 from reuselab.experiment import bases, cell
 from reuselab.experiment.cell import Cell
@@ -25,12 +27,18 @@ from reuselab.sources.readers import Arrays
 # Adding an image set.
 
 
-def test_an_image_set_is_added_by_one_entry(data_folder, monkeypatch, capsys):
+@pytest.fixture
+def entry():
+    """An image set of sixty made images in two classes, and as many to judge on."""
+    splits = {
+        split: Arrays(*vars(made([30, 30], seed=seed)).values())
+        for seed, split in enumerate(("train", "test"))
+    }
+    return data.ImageSet(title="Made images", licence="CC0", place="here", read=lambda root: splits)
+
+
+def test_an_image_set_is_added_by_one_entry(entry, data_folder, monkeypatch, capsys):
     """Everything that takes a set by its name takes the made one, and only while it is there."""
-    train, test = (Arrays(*vars(made([30, 30], seed=seed)).values()) for seed in (0, 1))
-    entry = data.ImageSet(
-        title="Made images", licence="CC0", place="here", read=lambda root: {"train": train, "test": test}
-    )
     with pytest.raises(ValueError, match=r"^base must be one of digits, "):
         Cell(base="mine")
     with monkeypatch.context() as patch:
@@ -39,13 +47,25 @@ def test_an_image_set_is_added_by_one_entry(data_folder, monkeypatch, capsys):
             data.SETS, "theirs", replace(entry, same_images_as="mine", read=lambda root, splits: splits)
         )
         for name in ("mine", "theirs"):
-            assert bases.load(name, "test").images is test.images and bases.present(name)
+            assert bases.load(name, "test").images is entry.read(data_folder)[
+                "test"
+            ].images and bases.present(name)
             assert bases.identity(name) == bases.digest("mine") and bases.origin(name) == "mine"
         row = cell.run(Cell.of(base="mine", bob_base="theirs", alice_pairs=20, bob_pairs=10, test_pairs=10))
         assert (row["base"], row["bob_base"], row["chance"]) == ("mine", "theirs", 0.5)
         assert "\nmine Made images CC0 " in re.sub(" +", " ", run(monkeypatch, capsys, "list")[1])
         bases.base_rule("kept")("base", "mine")
     assert not any(name in bases.base_rule("kept").expected for name in ("mine", "theirs"))
+
+
+def test_a_page_runs_on_an_added_image_set(entry, data_folder, monkeypatch, tmp_path):
+    monkeypatch.setitem(data.SETS, "mine", entry)
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    few = {"base": "mine", "rhos": [0, 1], "retrains": [1], "alice_pairs": 40, "bob_pairs": 20, "seeds": 2}
+    values = pages.parameters("task_correlation", "smoke", few | {"test_pairs": 40, "bob_epochs": 2})
+    rows = photographs.execute("task_correlation", values, tmp_path).tables["task_correlation"]
+    assert set(rows.base) == {"mine"} and rows.bob_accuracy.between(0, 1).all()
 
 
 # Whole sets, made small in their published format.

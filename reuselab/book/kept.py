@@ -11,7 +11,7 @@ REFERENCE = ("summary", "claims", "provenance")
 
 
 def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """The best kept run of page `name`, preset paper before quick: where it is kept, as "quick/cifar10", and its tables.
+    """The best kept run of page `name`, preset paper before quick: where, as "quick/cifar10", and its tables.
 
     ("", {}) where none is kept.
     """

@@ -15,7 +15,7 @@ A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in our words, who makes it, the page that tests it, and the rule of the test, fixed before the run."""
+    """A claim in our words, who makes it, the page that tests it, and its rule, fixed before the run."""
 
     source: str
     page: str
@@ -28,11 +28,11 @@ CLAIMS = {
         A,
         "shallow",
         "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises "
-        "with that correlation, and a new last layer uses even a weak one, most of all if it is global, and"
-        " can flip its sign.",
+        "with that correlation, and a new last layer uses even a weak one, most of all if it is global, and "
+        "can flip its sign.",
         "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest "
-        "alpha, sign, global over pairwise; residuals like noise; an interval that includes its zero leaves"
-        " a part undecided",
+        "alpha, sign, global over pairwise; residuals like noise; an interval that includes its zero leaves "
+        "a part undecided",
     ),
     "A2": Claim(
         A,
@@ -44,25 +44,25 @@ CLAIMS = {
         A,
         "zero_correlation",
         "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
-        "Bob's paired lead over chance and over a random network above zero at every cut "
-        "(Bonferroni over cuts at 5 %)",
+        "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over "
+        "cuts at 5 %)",
     ),
     "A4": Claim(
         A,
         "layers",
-        "With little correlation it is preferable to reuse only lower layers, and the best number of retrained "
-        "layers is indicative of the correlation.",
-        "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks falls "
-        "with rho (p < 0.01) and tells it better than chance",
+        "With little correlation it is preferable to reuse only lower layers, and the best number of "
+        "retrained layers is indicative of the correlation.",
+        "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks "
+        "falls with rho (p < 0.01) and tells it better than chance",
     ),
     "A5": Claim(
         f"{OURS}, after {A}",
         "attribution",
         "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; "
-        "the more blocks he retrains, the more on his own. (The paper uses attribution to see where transfer "
-        "comes from; the sentence is ours.)",
-        "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no falling "
-        "step, with k at the least rho and with rho for every k in between",
+        "the more blocks he retrains, the more on his own. (The paper uses attribution to see where "
+        "transfer comes from; the sentence is ours.)",
+        "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no "
+        "falling step, with k at the least rho and with rho for every k in between",
     ),
     "A6": Claim(
         A,
@@ -70,16 +70,17 @@ CLAIMS = {
         "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
         "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to "
         "the same classes, for one Alice and for one Bob; on other animals and the same classes that lead, "
-        "and the one over scratch, above zero; an interval below zero does not hold, what is neither is undecided",
+        "and the one over scratch, above zero; an interval below zero does not hold, what is neither is "
+        "undecided",
     ),
     "A7": Claim(
         A,
         "open_images",
         "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are "
         "semantically related to hers.",
-        "over all pairs of tasks, and over those that share no class, his gain over a random network rises with "
-        "Wu and Palmer's similarity (Spearman above 0, Mantel's test permuting classes, p < 0.01); a fall by the "
-        "same test does not hold, what is neither is undecided",
+        "over all pairs of tasks, and over those that share no class, his gain over a random network rises "
+        "with Wu and Palmer's similarity (Spearman above 0, Mantel's test permuting classes, p < 0.01); a "
+        "fall by the same test does not hold, what is neither is undecided",
     ),
     "B1": Claim(
         B,
@@ -108,8 +109,8 @@ CLAIMS = {
     "B4": Claim(
         B,
         "phase_diagram",
-        "Distances between the data distributions do not predict whether transfer helps; the overlap of the"
-        " features does.",
+        "Distances between the data distributions do not predict whether transfer helps; the overlap of the "
+        "features does.",
         "linear transfer and fine-tuning, simulated: sweeps of the units and of the source vector's length "
         "leave the gain as it is, and at one Kullback-Leibler distance it falls as the angle widens "
         "(intervals at 1 %)",
@@ -125,16 +126,16 @@ CLAIMS = {
     "C1": Claim(
         OURS,
         "deep_linear",
-        "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the"
-        " published c = 1.",
-        "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside"
-        " that of c = 1 in some; undecided where it is within both",
+        "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the "
+        "published c = 1.",
+        "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside "
+        "that of c = 1 in some; undecided where it is within both",
     ),
 }
 
 
 def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none") -> dict[str, Any]:
-    """What a page found on `claim`: its verdict, the effect with its interval in words, and what it was judged on.
+    """What a page found on `claim`: verdict, effect (with its interval, in words), what it was judged on.
 
     Raises ValueError for an unknown claim or verdict.
     """
@@ -144,7 +145,7 @@ def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none"
 
 
 def scoreboard(folder: Path) -> pd.DataFrame:
-    """Every claim with what the executed pages in `folder` found, one row a claim; "not run" where no page did.
+    """Every claim with what the executed pages in `folder` found, a row each; "not run" where no page did.
 
     What a page took from a run that is kept says so after its effect.
     """
@@ -154,11 +155,10 @@ def scoreboard(folder: Path) -> pd.DataFrame:
             for key, claim in CLAIMS.items()
         ]
     )
-    nothing = pd.DataFrame(columns=["claim", "verdict", "effect", "preset", "images"])
-    tables = [nothing, *(pd.read_csv(path) for path in sorted(folder.glob("*_claims.csv")))]
-    verdicts = pd.concat(tables)
+    no_verdicts = pd.DataFrame(columns=["claim", "verdict", "effect", "preset", "images"])
+    page_verdicts = [pd.read_csv(path) for path in sorted(folder.glob("*_claims.csv"))]
+    verdicts = pd.concat([no_verdicts, *page_verdicts])
     board = claims.merge(verdicts, on="claim", how="left").fillna({"verdict": "not run"}).fillna("")
-    board.effect += board.preset.where(board.preset.str.startswith(KEPT), "").map(
-        lambda where: where and f" ({where})"
-    )
+    from_kept_run = board.preset.str.startswith(KEPT)
+    board.loc[from_kept_run, "effect"] += " (" + board.preset[from_kept_run] + ")"
     return board

@@ -4,10 +4,8 @@ import ast
 import hashlib
 import os
 import time
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jupytext
@@ -19,6 +17,7 @@ from pandas.io.formats.style import Styler
 
 from reuselab.book import photographs
 from reuselab.check import known, shorten, text
+from reuselab.claims import module
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
 from reuselab.runs.study import machine
@@ -31,11 +30,6 @@ STARTED = time.perf_counter()
 def pages() -> list[str]:
     """The names of the book's notebooks."""
     return sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
-
-
-def module(name: str) -> ModuleType:
-    """The module of `claims` with the name of the page: its parameters, what it runs, what it concludes."""
-    return import_module(f"reuselab.claims.{name}")
 
 
 def read(name: str) -> NotebookNode:
@@ -97,19 +91,17 @@ def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") 
 
     With the page's `name` it is kept as a table too, for a reference run.
     """
-    here = machine()
+    this_machine = machine()
+    image_sets = dict.fromkeys(base for base in base_names if base)
+    today, seconds = time.strftime("%Y-%m-%d", time.gmtime()), time.perf_counter() - STARTED
     facts = {
         "preset": preset,
         "seeds": seeds,
-        "images": ", ".join(
-            f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))
-        )
-        or "none",
-        "device": here["device"],
-        "versions": here["versions"],
+        "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in image_sets) or "none",
+        "device": this_machine["device"],
+        "versions": this_machine["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
-        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds "
-        "(rows kept from earlier runs were not computed again)",
+        "made": f"{today}, in {seconds:.0f} seconds (rows kept from earlier runs were not computed again)",
     }
     table = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
     if name:

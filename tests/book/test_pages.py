@@ -109,7 +109,7 @@ def test_without_photographs_a_page_shows_its_kept_run_and_says_so(name, without
     )
     assert "What you see is the kept reference run quick/cifar10" in shown
     assert "reuselab data fetch cifar10" in shown
-    where, run = kept.kept(name)
+    where, run = kept.best_run(name)
     verdict = pd.read_csv(out / f"{name}_claims.csv").iloc[0]
     assert verdict.preset == f"{parameters.KEPT}: {where}" and verdict.images == "cifar10"
     told = tuple(run["claims"].loc[0, ["verdict", "effect"]])

@@ -10,8 +10,8 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 REFERENCE = ("summary", "claims", "provenance")
 
 
-def kept(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Where the best kept run of page `name` is, "quick/cifar10", and its tables; preset paper before quick.
+def best_run(name: str) -> tuple[str, dict[str, pd.DataFrame]]:
+    """The best kept run of page `name`, preset paper before quick: where, as "quick/cifar10", and its tables.
 
     ("", {}) where none is kept.
     """
@@ -29,7 +29,7 @@ def references(name: str) -> dict[str, dict[str, pd.DataFrame]]:
 
 def origin(name: str) -> tuple[str, str]:
     """What the scoreboard says of a verdict taken from the page's kept run: its preset, and its image set."""
-    where, tables = kept(name)
+    where, tables = best_run(name)
     return f"{KEPT}: {where}", tables["claims"].images[0]
 
 

@@ -91,19 +91,17 @@ def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") 
 
     With the page's `name` it is kept as a table too, for a reference run.
     """
-    here = machine()
+    this_machine = machine()
+    image_sets = dict.fromkeys(base for base in base_names if base)
+    today, seconds = time.strftime("%Y-%m-%d", time.gmtime()), time.perf_counter() - STARTED
     facts = {
         "preset": preset,
         "seeds": seeds,
-        "images": ", ".join(
-            f"{base} ({bases.digest(base)[:12]})" for base in dict.fromkeys(filter(None, base_names))
-        )
-        or "none",
-        "device": here["device"],
-        "versions": here["versions"],
+        "images": ", ".join(f"{base} ({bases.digest(base)[:12]})" for base in image_sets) or "none",
+        "device": this_machine["device"],
+        "versions": this_machine["versions"],
         "source": f"reuselab {version('reuselab')} ({source_digest()[:12]})",
-        "made": f"{time.strftime('%Y-%m-%d', time.gmtime())}, in {time.perf_counter() - STARTED:.0f} seconds "
-        "(rows kept from earlier runs were not computed again)",
+        "made": f"{today}, in {seconds:.0f} seconds (rows kept from earlier runs were not computed again)",
     }
     table = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
     if name:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from reuselab.book.kept import kept, references
+from reuselab.book.kept import best_run, references
 from reuselab.claims import module
 from reuselab.claims.parameters import AUTO, KEPT
 from reuselab.experiment import bases
@@ -104,7 +104,7 @@ def told(name: str, base: str) -> str:
     best, *_, last = module(name).PHOTOGRAPHS
     if base == KEPT:
         return (
-            f"What you see is the kept reference run {kept(name)[0]}, with its provenance below, and no "
+            f"What you see is the kept reference run {best_run(name)[0]}, with its provenance below, and no "
             f"computation of today: for that the page needs photographs, and {_fetch(last)} gets some."
         )
     words = (

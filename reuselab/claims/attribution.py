@@ -109,18 +109,19 @@ def means_something(table: pd.DataFrame, method: str) -> bool:
 
 def verdicts(table: pd.DataFrame) -> dict[str, str]:
     """For each method "no evidence" unless it `means_something`, else its trends combined."""
-    return {
-        method: stats.combine([trend.verdict for trend in trends(table, method).values()])
-        if means_something(table, method)
-        else "no evidence"
-        for method in METHODS
-    }
+    return {method: _verdict_of(table, method) for method in METHODS}
+
+
+def _verdict_of(table: pd.DataFrame, method: str) -> str:
+    if not means_something(table, method):
+        return "no evidence"
+    return stats.combine([trend.verdict for trend in trends(table, method).values()])
 
 
 def verdict(table: pd.DataFrame) -> str:
     """The methods that may speak, combined; "undecided" where none may."""
-    spoken = [said for said in verdicts(table).values() if said != "no evidence"]
-    return stats.combine(spoken) if spoken else "undecided"
+    of_methods = [verdict for verdict in verdicts(table).values() if verdict != "no evidence"]
+    return stats.combine(of_methods) if of_methods else "undecided"
 
 
 def effect(table: pd.DataFrame) -> str:

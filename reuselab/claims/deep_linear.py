@@ -122,7 +122,8 @@ def forms(descents: int, depths: Sequence[int], seed: int) -> pd.DataFrame:
 
     A row a setting and depth: label, mean with its 95 % interval, standard error, draws, and a column for
     each of `FORMS`."""
-    return pd.DataFrame([_descended(descents, depth, seed, *one) for one in SETTINGS for depth in depths])
+    settings = product(SETTINGS, depths)
+    return pd.DataFrame([_descended(descents, depth, seed, *setting) for setting, depth in settings])
 
 
 def _descended(
@@ -173,13 +174,13 @@ def stopped(descents: int, seed: int) -> tuple[pd.DataFrame, float]:
     scratch, tuned = (linear.simulate(*data, method, descents, seed) for method in ("scratch", "fine_tune"))
     rows = []
     for steps in STOPS:
-        early = [
+        early_scratch, early_tuned = (
             linear.simulate(*data, method, descents, seed, "descent", steps=steps, lr=RATE)
             for method in ("scratch", "fine_tune")
-        ]
+        )
         gains = {
-            "fine-tuning stopped, scratch converged": scratch - early[1],
-            "both stopped": early[0] - early[1],
+            "fine-tuning stopped, scratch converged": scratch - early_tuned,
+            "both stopped": early_scratch - early_tuned,
         }
         for name, gain in gains.items():
             mean, low, high = interval(gain)

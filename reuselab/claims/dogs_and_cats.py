@@ -62,8 +62,10 @@ def shown(values: Mapping[str, Any]) -> list[str]:
 
 def sets(base: str) -> list[str]:
     """The image sets that the tasks are of: `base`, and `OTHERS` where it has not got all their classes."""
-    tasks = [setting for *_, setting in settings(base)]
-    return list(dict.fromkeys(filter(None, chain(*((cell["base"], cell["bob_base"]) for cell in tasks)))))
+    image_sets: dict[str, None] = {}
+    for *_, sides in settings(base):
+        image_sets |= {name: None for name in (sides["base"], sides["bob_base"]) if name}
+    return list(image_sets)
 
 
 def cuts(network: str, retrains: Sequence[int]) -> None:

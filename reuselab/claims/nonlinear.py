@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -57,12 +58,13 @@ def experiment(
     relu.check_ablation(max(ablations), setting.teacher_width, replace=setting.replace)
     transfers = [partial(relu.transfer, seed, setting, samples, ablations) for seed in range(seeds)]
     decays = [partial(relu.decay, seed, setting, decay_samples) for seed in range(seeds)]
-    done = _each(transfers + decays, workers or _workers())
-    first, second = (
-        pd.DataFrame([row | asdict(setting) for rows in part for row in rows])
-        for part in (done[:seeds], done[seeds:])
-    )
-    return first, second
+    rows_of_jobs = _each(transfers + decays, workers or _workers())
+    return _table(rows_of_jobs[:seeds], setting), _table(rows_of_jobs[seeds:], setting)
+
+
+def _table(rows_of_jobs: Sequence[list[dict]], setting: relu.Setting) -> pd.DataFrame:
+    """The jobs' rows below one another, the setting's values as more columns."""
+    return pd.DataFrame(list(chain(*rows_of_jobs))).assign(**asdict(setting))
 
 
 def _workers() -> int:
@@ -82,16 +84,12 @@ def gains(table: pd.DataFrame) -> pd.DataFrame:
 
     table: rows of `relu.transfer`.
     """
-    columns = ["seed", "mu", "n", "overlap"]
-    return pd.concat(
-        [
-            table[columns].assign(
-                gain=table[against] - table[method], method=NAMES[method], against=NAMES[against]
-            )
-            for method, against in PAIRS
-        ],
-        ignore_index=True,
-    )
+    settings = table[["seed", "mu", "n", "overlap"]]
+    tables = []
+    for method, against in PAIRS:
+        gain = table[against] - table[method]
+        tables.append(settings.assign(gain=gain, method=NAMES[method], against=NAMES[against]))
+    return pd.concat(tables, ignore_index=True)
 
 
 def tests(gains: pd.DataFrame) -> pd.DataFrame:

@@ -99,7 +99,8 @@ def regions(gains: pd.DataFrame) -> pd.DataFrame:
             "most with little data": every_above([more]) if strong and middle > levels.min() else "undecided",
             "can hurt": _some_below(wide_bounds) if weak else "undecided",
         }
-        rows += [{"method": METHODS[str(method)], "part": part, "verdict": v} for part, v in verdicts.items()]
+        for part, verdict in verdicts.items():
+            rows.append({"method": METHODS[str(method)], "part": part, "verdict": verdict})
     return pd.DataFrame(rows)
 
 
@@ -167,11 +168,12 @@ def sweep_steps() -> pd.DataFrame:
     While the angle turns, the source's length keeps the distance of the two vectors, and so
     Kullback-Leibler's, at `APART`."""
     angle = np.linspace(0, 88, 12)
-    kept = np.cos(np.deg2rad(angle)) + np.sqrt(APART**2 - np.sin(np.deg2rad(angle)) ** 2)
+    theta = np.deg2rad(angle)
+    length_apart = np.cos(theta) + np.sqrt(APART**2 - np.sin(theta) ** 2)
     steps: dict[str, tuple[Any, Any, Any]] = {
         UNITS: (30.0, 1.0, np.logspace(-3, 3, 13)),
         LENGTH: (30.0, np.logspace(-1.5, 1.5, 13), 1.0),
-        ANGLE: (angle, kept, 1.0),
+        ANGLE: (angle, length_apart, 1.0),
     }
     tables = []
     for name, columns in steps.items():

@@ -1,6 +1,7 @@
 """What does Alice learn of Bob's features (Mohamud & Brink 2026, A1)?"""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -233,15 +234,9 @@ def _useless(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
 
 
 def _hurt(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
-    below = _below(plain)
-    bounds = [
-        (f"{coupling} at {alpha:g}", *_bounds(plain[coupling, alpha], 2 * len(below)))
-        for coupling in COUPLINGS
-        for alpha in below
-    ]
-    return _sign([(-high, -low) for _, low, high in bounds], -0.5), "highest: " + _said(
-        [max(bounds, key=lambda one: one[2])]
-    )
+    unchanged = _bounds_below(plain, 2 * len(_below(plain)))
+    highest = max(unchanged, key=lambda bounds: bounds[2])
+    return _all_under_half(unchanged), "highest: " + _said([highest])
 
 
 def _weak(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
@@ -250,25 +245,15 @@ def _weak(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
         for coupling in COUPLINGS
         for alpha in _weakest(best)
     ]
-    return _sign([bound[1:] for bound in bounds]), "above alpha = 0: " + _said(bounds, "+")
+    return _sign([(low, high) for _, low, high in bounds]), "above alpha = 0: " + _said(bounds, "+")
 
 
 def _flips(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
-    below = _below(plain)
-    count = 4 * len(below)
-    tuned, unchanged = (
-        [
-            (f"{coupling} at {alpha:g}", *_bounds(curves[coupling, alpha], count))
-            for coupling in COUPLINGS
-            for alpha in below
-        ]
-        for curves in (best, plain)
-    )
-    both = [
-        _sign([bound[1:] for bound in tuned], 0.5),
-        _sign([(-high, -low) for _, low, high in unchanged], -0.5),
-    ]
-    return _whole(both), "lowest: " + _said([min(tuned, key=lambda one: one[1])])
+    count = 4 * len(_below(plain))
+    tuned, unchanged = _bounds_below(best, count), _bounds_below(plain, count)
+    above_half = _sign([(low, high) for _, low, high in tuned], 0.5)
+    lowest = min(tuned, key=lambda bounds: bounds[1])
+    return _whole([above_half, _all_under_half(unchanged)]), "lowest: " + _said([lowest])
 
 
 def _global(plain: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
@@ -296,6 +281,18 @@ def _sign(bounds: Sequence[tuple[float, float]], null: float = 0.0) -> str:
 
 def _bounds(values: ArrayLike, count: int) -> tuple[float, float]:
     return interval(values, 1 - LEVEL / count)[1:]
+
+
+def _bounds_below(curves: pd.DataFrame, count: int) -> list[Bounds]:
+    """The intervals of every coupling at every alpha below 0, widened for `count` of them."""
+    return [
+        (f"{coupling} at {alpha:g}", *_bounds(curves[coupling, alpha], count))
+        for coupling, alpha in product(COUPLINGS, _below(curves))
+    ]
+
+
+def _all_under_half(bounds: Sequence[Bounds]) -> str:
+    return _sign([(-high, -low) for _, low, high in bounds], -0.5)
 
 
 def _below(curves: pd.DataFrame) -> list[float]:

@@ -12,12 +12,8 @@ from reuselab.figures.style import INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import interval
 from reuselab.theory import linear
 
-SCRATCH, LINEAR, FINE_TUNED, RIDGE = (
-    RETRAIN_COLORS[5],
-    RETRAIN_COLORS[1],
-    RETRAIN_COLORS[2],
-    RETRAIN_COLORS[3],
-)
+SCRATCH, LINEAR = RETRAIN_COLORS[5], RETRAIN_COLORS[1]
+FINE_TUNED, RIDGE = RETRAIN_COLORS[2], RETRAIN_COLORS[3]
 
 
 @drawn

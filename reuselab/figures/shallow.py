@@ -14,14 +14,11 @@ from reuselab.stats import interval, summary
 from reuselab.theory import shallow
 from reuselab.theory.shallow import COUPLINGS, Setting
 
-FINE, UNTRAINED = (
-    (RETRAIN_COLORS[0], RETRAIN_COLORS[2], RETRAIN_COLORS[1], RETRAIN_COLORS[5]),
-    RETRAIN_COLORS[3],
-)
+FINE = (RETRAIN_COLORS[0], RETRAIN_COLORS[2], RETRAIN_COLORS[1], RETRAIN_COLORS[5])
+UNTRAINED = RETRAIN_COLORS[3]
 SHADES = (RETRAIN_COLORS[0], RETRAIN_COLORS[1], RETRAIN_COLORS[5], RETRAIN_COLORS[2], RETRAIN_COLORS[4])
-DENSE = np.sin(
-    np.linspace(-np.pi / 2, np.pi / 2, 101)
-)  # closer together towards -1 and 1, where weights turn fast
+# Alphas of a drawn curve, closer together towards -1 and 1, where weights turn fast.
+DENSE = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 101))
 
 
 @drawn
@@ -63,7 +60,8 @@ def weights(table: pd.DataFrame, setting: Setting) -> Figure:
         for axes, (rule, name) in zip(
             row, (("ridge", "ridge, penalty {:g}"), ("stop", "stopped after {:g} steps"))
         ):
-            for i, (_, strength, lam, steps) in enumerate(each for each in setting.rules if each[0] == rule):
+            strengths = [strength_of for kind, *strength_of in setting.rules if kind == rule]
+            for i, (strength, lam, steps) in enumerate(strengths):
                 shade = SHADES[i % len(SHADES)]
                 axes.plot(
                     DENSE,
@@ -94,9 +92,10 @@ def weights(table: pd.DataFrame, setting: Setting) -> Figure:
 
 def _ratio(rows: pd.DataFrame) -> tuple[float, float, float]:
     """Ratio of mean weights over seeds, with the 95 % interval of its first-order expansion."""
-    own, his = (rows[rows.measure == name].value.to_numpy() for name in ("own weight", "bob's weight"))
-    ratio = his.mean() / own.mean()
-    return interval(ratio + (his - ratio * own) / own.mean())
+    own_weight = rows[rows.measure == "own weight"].value.to_numpy()
+    bob_weight = rows[rows.measure == "bob's weight"].value.to_numpy()
+    ratio = bob_weight.mean() / own_weight.mean()
+    return interval(ratio + (bob_weight - ratio * own_weight) / own_weight.mean())
 
 
 @drawn
@@ -120,17 +119,13 @@ def _bobs(
     """Draw the closed forms of one rule; returns (shade, n, rows of the simulation) of every Bob."""
     _, _, lam, steps = next(each for each in setting.rules if each[:2] == (rule, strength))
     r = shallow.theory(setting, coupling, DENSE, lam, steps)[1]
-    bobs = []
     group = table[(table.coupling == coupling) & (table.rule == rule) & (table.strength == strength)]
-    for i, n in enumerate([0, *sorted(set(group.n) - {0})]):
-        line, shade = (
-            shallow.tuned(r, n) if n else shallow.accuracy(r),
-            FINE[(i - 1) % len(FINE)] if n else BOB_COLOR,
-        )
-        axes.plot(DENSE, line, color=shade, lw=1.6, label=f"fine-tuned, n = {n}" if n else "unchanged")
-        bobs.append(
-            (shade, n, group[(group.n == n) & (group.measure == ("fine-tuned" if n else "unchanged"))])
-        )
+    axes.plot(DENSE, shallow.accuracy(r), color=BOB_COLOR, lw=1.6, label="unchanged")
+    bobs = [(BOB_COLOR, 0, group[(group.n == 0) & (group.measure == "unchanged")])]
+    for i, n in enumerate(sorted(set(group.n) - {0})):
+        shade = FINE[i % len(FINE)]
+        axes.plot(DENSE, shallow.tuned(r, n), color=shade, lw=1.6, label=f"fine-tuned, n = {n}")
+        bobs.append((shade, n, group[(group.n == n) & (group.measure == "fine-tuned")]))
     _accuracy(axes)
     return bobs
 

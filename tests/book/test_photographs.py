@@ -80,7 +80,7 @@ def test_a_set_of_too_few_photographs_is_refused(page):
 def test_the_kept_run_is_shown_where_no_set_serves(page, kept_run):
     page.refused = ("pets", "cifar10")
     assert photographs.choose("made", VALUES, {}) == VALUES | {"base": KEPT}
-    assert kept.kept("made")[0] == "quick/made" and kept.origin("made") == (f"{KEPT}: quick/made", "made")
+    assert kept.best_run("made")[0] == "quick/made" and kept.origin("made") == (f"{KEPT}: quick/made", "made")
 
 
 def test_parameters_that_the_kept_run_has_not_got_are_refused_in_its_place(page, kept_run, monkeypatch):
@@ -98,7 +98,7 @@ def test_a_page_that_can_neither_run_nor_show_a_kept_run_says_what_gets_photogra
         FileNotFoundError, match=r"no run of it is kept; reuselab data fetch cifar10 gets some$"
     ):
         photographs.choose("made", VALUES | {"base": KEPT}, {})
-    assert kept.kept("made") == ("", {})
+    assert kept.best_run("made") == ("", {})
 
 
 def test_a_page_says_on_which_photographs_it_was_computed(page, kept_run):

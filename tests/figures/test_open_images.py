@@ -10,7 +10,7 @@ from reuselab.figures import open_images as figures
 
 @pytest.fixture(scope="module")
 def rows():
-    return kept.kept("open_images")[1]["summary"]
+    return kept.best_run("open_images")[1]["summary"]
 
 
 def test_gains_by_nearness_name_both_groups_of_pairs(rows):

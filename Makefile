@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak reference lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak evidence reference lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint   ruff and mypy, on notebooks too"
 	@echo "make bench  the speed tables, against stated rivals"
 	@echo "make soak   kill studies at SOAK random moments (default 200)"
+	@echo "make evidence  the studies that decide claims and are not made yet (hours; PAGE=, SET=)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
 	@echo "make lock   choose newer versions for requirements.lock"
 
@@ -54,6 +55,10 @@ bench: .venv/done
 
 soak: .venv/done
 	SOAK=$${SOAK:-200} $(BIN)/pytest tests/runs/test_faults.py -k moments
+
+# Hours for each image set; it goes on where it was stopped. PAGE=task_correlation SET=digits to choose.
+evidence: .venv/done
+	$(BIN)/python -m reuselab.claims.evidence $(PAGE) $(addprefix --set ,$(SET))
 
 # Kept in results/$(AS) with its provenance; the page shows it from then on, apart from its own run.
 reference: .venv/done

@@ -30,7 +30,7 @@ from traitlets.config import Config
 
 from reuselab.book import kept, pages, photographs
 from reuselab.check import Failed
-from reuselab.claims import registry
+from reuselab.claims import evidence, registry
 from reuselab.experiment import bases
 
 ROOT = pages.NOTEBOOKS.parent
@@ -145,6 +145,7 @@ def build(preset: str) -> Path:
     board = registry.scoreboard(BUILD / "pages" / preset)
     board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
     board[["claim", "what", "verdict", "effect"]].to_csv(source / "book" / "scoreboard.csv", index=False)
+    evidence.board().to_csv(source / "book" / "evidence.csv", index=False)
     board[["claim", "who", "test", "page"]].to_csv(source / "book" / "tests.csv", index=False)
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 

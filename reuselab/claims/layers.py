@@ -1,6 +1,6 @@
 """How many blocks should Bob retrain? Does that number tell the correlation (Mohamud & Brink 2026, A4)?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import permutation_test, rankdata, spearmanr
 
 from reuselab import stats
+from reuselab.claims import evidence as study
 from reuselab.claims import registry
 from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment import models
+from reuselab.experiment.cell import Cell
 
 LEVEL = 0.01
 FEWEST_SEEDS = 3
@@ -212,3 +214,79 @@ def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, An
     )
     effect += f"chance {test.chance:.2f}"
     return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images)
+
+
+# The evidence.
+
+_RHOS = [0.0, 0.25, 0.5, 0.75, 0.9, 1.0]
+_SIZES = (100, 25, 400)
+
+
+def evidence(grid: Callable[..., list[Cell]]) -> Iterator[study.Entry]:
+    """Every cut at every rho, for three numbers of Bob's pairs, at her rho and at 0; at every phi."""
+    cuts = list(range(len(models.blocks(study.NETWORK)) + 1))
+    for size in _SIZES:
+        yield from study.alices(grid(bob_pairs=size, rho=_RHOS, bob_rho=[None, 0.0], retrain=cuts))
+    yield from study.alices(grid(rho=0.0, bob_rho=0.0, phi=study.PHIS, retrain=cuts))
+
+
+def _lower_less_upper(table: pd.DataFrame) -> pd.DataFrame:
+    """What lower blocks alone gain [seed, rho], rho below 1: mean over k = 3, 4 less that over 1, 2."""
+    rows = study.reusing(table[table.bob_pairs == _SIZES[0]])
+    lower, upper = (study.curve(rows[rows.retrain.isin(ks)], "rho") for ks in ((3, 4), (1, 2)))
+    return lower - upper
+
+
+def _best_falls(table: pd.DataFrame, along: str) -> pd.Series:
+    """Spearman's correlation of k*, never 0, and rho or phi by seed, times -1; 0 where k* is constant."""
+    plain = table[
+        (table.bob_pairs == _SIZES[0]) & (table.bob_rho == 0) & (table.retrain > 0) & (table.rho < 1)
+    ]
+    plain = plain[plain[{"rho": "phi", "phi": "rho"}[along]] == 0]
+    best = plain.pivot_table("bob_accuracy", ["seed", along], "retrain").idxmax(axis=1).unstack()
+
+    def fall(row: pd.Series) -> float:
+        return 0.0 if row.nunique() == 1 else -spearmanr(row, best.columns).statistic
+
+    return best.apply(fall, axis=1)
+
+
+_LOWER = (
+    "abstract: 'When there is little correlation between tasks, only reusing lower pre-trained layers is "
+    "preferable'"
+)
+_CONVERSE = "abstract: 'the optimal number of retrained layers is indicative of task and feature correlation'"
+DECISIONS = {
+    "lower layers at rho = 0": study.Decision(
+        "A4",
+        _LOWER,
+        "accuracy, mean over k = 3 and 4, less mean over k = 1 and 2; Bob's own pairs at rho 0",
+        0.02,
+        "k = 0 and k = 5, which reuse everything or nothing",
+        lambda table: _lower_less_upper(table)[0.0],
+    ),
+    "lower layers, the more so the less correlation": study.Decision(
+        "A4",
+        "ours: the advice is on little correlation",
+        "fall of the same difference with rho from 0 to .9",
+        0.02,
+        "rho = 1, where the two tasks are one",
+        lambda table: -study.rise(_lower_less_upper(table)),
+    ),
+    "best number tells rho": study.Decision(
+        "A4",
+        _CONVERSE,
+        "Spearman's correlation of k* and rho, times -1; Bob's own pairs at rho 0",
+        0.3,
+        "rho = 1; k = 0, which reads her answer as his",
+        lambda table: _best_falls(table, "rho"),
+    ),
+    "best number tells phi": study.Decision(
+        "A4",
+        _CONVERSE,
+        "the same for phi, labels uncorrelated",
+        0.3,
+        "k = 0",
+        lambda table: _best_falls(table, "phi"),
+    ),
+}

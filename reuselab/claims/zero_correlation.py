@@ -1,6 +1,7 @@
 """What is left for Bob where nothing is correlated, and where it comes from (Mohamud & Brink 2026, A3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 from reuselab import stats
 from reuselab.check import choice, integer, several
 from reuselab.claims import baselines, registry
+from reuselab.claims import evidence as study
 from reuselab.claims.baselines import ALICE, wide
 from reuselab.claims.parameters import check_cells, rules
+from reuselab.experiment.cell import Cell
 
 TERMS = ("raw pixels", "architecture", "initialisation", "optimizer", "her labels")
 RIVALS = ("chance", "random network", "raw pixels", "scratch")
@@ -177,3 +180,64 @@ def helped_and_hurt(summary: pd.DataFrame, term: str) -> tuple[int, int, int]:
     """In how many settings (recipe and cut) the interval of `term` is above zero, below it; of how many."""
     rows = summary[(summary.quantity == "term") & (summary["name"] == term)]
     return int((rows.low > 0).sum()), int((rows.high < 0).sum()), len(rows)
+
+
+# The evidence.
+
+
+def evidence(grid: Callable[..., list[Cell]]) -> Iterator[study.Entry]:
+    """Nothing correlated: Alice, her start and two others, Alices who learnt shuffled or Bob's labels."""
+    cells = grid(rho=0.0, bob_rho=0.0, retrain=list(study.CUTS))
+    yield from study.alices(cells)
+    for start in range(3):
+        yield from study.untrained(cells, start)
+    for method, task in (("shuffled labels", "shuffled"), ("Bob's labels", "bob")):
+        yield from ((method, replace(cell, alice_task=task)) for cell in cells)
+
+
+def _accuracy(table: pd.DataFrame, *methods: str) -> pd.Series:
+    """Mean accuracy of Bobs who take their blocks from one of `methods`, over these and the cuts, by seed."""
+    return table[table.method.isin(methods)].groupby("seed").bob_accuracy.mean()
+
+
+_STARTS = ("random network", "random network 1", "random network 2")
+_BETTER = (
+    "abstract: 'Even when Bob has provably uncorrelated tasks and input features (...), he can achieve "
+    "significantly better than random performance'"
+)
+_DUE_TO = "abstract: 'due to Alice's choice of network and optimizer'"
+DECISIONS = {
+    "better than chance": study.Decision(
+        "A3",
+        f"{_BETTER} (random: chance)",
+        "accuracy less chance, mean over k = 1 to 4",
+        0.02,
+        "nothing",
+        lambda table: _accuracy(table, ALICE) - study.CHANCE,
+    ),
+    "better than her network untrained": study.Decision(
+        "A3",
+        f"{_BETTER} (random: a network before training, our reading)",
+        "accuracy less that over the blocks that she began with, mean over k = 1 to 4",
+        0.02,
+        "nothing",
+        lambda table: _accuracy(table, ALICE) - _accuracy(table, "random network"),
+    ),
+    "thanks to her network": study.Decision(
+        "A3",
+        _DUE_TO,
+        "accuracy over untrained blocks (mean of three starts) less chance, mean over k = 1 to 4",
+        0.02,
+        "nothing",
+        lambda table: _accuracy(table, *_STARTS) - study.CHANCE,
+    ),
+    "thanks to her optimizer": study.Decision(
+        "A3",
+        _DUE_TO,
+        "accuracy over blocks trained on labels dealt at random less that over the blocks that she began "
+        "with, mean over k = 1 to 4",
+        0.02,
+        "nothing",
+        lambda table: _accuracy(table, "shuffled labels") - _accuracy(table, "random network"),
+    ),
+}

@@ -22,6 +22,7 @@ RULES: dict[str, Rule] = {
     "base": bases.base_rule(),
     "bob_base": bases.base_rule(""),
     "rho": pairs.RHO,
+    "bob_rho": Rule("null or a number from 0 to 1", lambda value: value is None or pairs.RHO.test(value)),
     "phi": pairs.PHI,
     "alice_classes": text(),
     "bob_classes": text(),
@@ -46,8 +47,9 @@ class Cell:
     """All parameters of one experiment. Raises ValueError, in one line, for a value that cannot be.
 
     base, bob_base: image sets of Alice's and of Bob's half ("": the same). rho, phi: correlation of the
-    labels and of the pixels. layout, swap: where Bob's half lies; "alone": single images instead of pairs,
-    his others than hers.
+    labels and of the pixels. bob_rho: that of the labels in Bob's own pairs, to train on and to be judged
+    on (None: rho). layout, swap: where Bob's half lies; "alone": single images instead of pairs, his others
+    than hers.
     alice_classes, bob_classes: with that layout, a task as groups of classes, "dog|cat" (see `bases.groups`;
     "": every class).
     network, retrain, init: what is reused (see `models.reuse`).
@@ -66,6 +68,7 @@ class Cell:
     base: str = "digits"
     bob_base: str = ""
     rho: float = 0.0
+    bob_rho: float | None = None
     phi: float = 0.0
     alice_classes: str = ""
     bob_classes: str = ""
@@ -91,7 +94,9 @@ class Cell:
                 Rule("a Recipe", lambda given: isinstance(given, Recipe))(field_.name, value)
             else:
                 RULES[field_.name](field_.name, value)
-                object.__setattr__(self, field_.name, type(getattr(Cell, field_.name))(value))
+                default = getattr(Cell, field_.name)
+                kind = float if default is None else type(default)
+                object.__setattr__(self, field_.name, value if value is None else kind(value))
         top = len(models.blocks(self.network))
         if self.retrain > top:
             raise ValueError(
@@ -100,9 +105,11 @@ class Cell:
             )
         for task in filter(None, (self.alice_classes, self.bob_classes)):
             bases.groups(task)
-        if self.layout == ALONE and (self.rho, self.phi, self.swap, self.attribute) != (0, 0, False, 0):
+        of_pairs = (self.rho, self.bob_rho, self.phi, self.swap, self.attribute)
+        if self.layout == ALONE and of_pairs != (0, None, 0, False, 0):
             raise ValueError(
-                "rho, phi, swap and attribute are of pairs: with layout alone they must stay as they are"
+                "rho, bob_rho, phi, swap and attribute are of pairs: with layout alone they must "
+                "stay as they are"
             )
         if self.layout != ALONE and (self.alice_classes, self.bob_classes, self.bob_task) != ("", "", "own"):
             raise ValueError(
@@ -148,7 +155,7 @@ class Cell:
     def alice_cell(self) -> "Cell":
         """The same cell with Bob's own parameters at their defaults: what cells that share an Alice share."""
         plain = Cell()
-        bobs = ["retrain", "init", "probe", "attribute", "bob_task", "bob_recipe"]
+        bobs = ["bob_rho", "retrain", "init", "probe", "attribute", "bob_task", "bob_recipe"]
         if self.layout == ALONE and self.alice_task != "bob":
             bobs.append("bob_classes")
         return replace(self, **{name: getattr(plain, name) for name in bobs})
@@ -178,11 +185,18 @@ def _seeds(cell: Cell) -> dict[str, int]:
 
 
 def draw(
-    cell: Cell, split: str, n: int, seed: int, whose: str = "alice", *, last: bool = False
+    cell: Cell,
+    split: str,
+    n: int,
+    seed: int,
+    whose: str = "alice",
+    *,
+    last: bool = False,
+    rho: float | None = None,
 ) -> trainer.Images:
     """`n` of the cell's pairs from the images of `split`; with layout alone, images for the task of `whose`.
 
-    whose: "alice" or "bob".     last: see `photos.sample`.
+    whose: "alice" or "bob". last: see `photos.sample`. rho: of pairs, in place of the cell's.
     """
     train = _images(cell, "train")
     drawn = train if split == "train" else _images(cell, split)
@@ -206,7 +220,7 @@ def draw(
     return pairs.sample(
         train,
         n,
-        pairs.joint(classes, cell.rho),
+        pairs.joint(classes, cell.rho if rho is None else rho),
         draw=drawn,
         phi=cell.phi,
         layout=cell.layout,
@@ -295,7 +309,7 @@ def _bobs(cell: Cell, split: str, n: int) -> tuple[trainer.Images, torch.Tensor]
     """Bob's images of `split`, and his labels."""
     seeds = _seeds(cell)
     stream = "test_pairs" if split == "test" else "bob_pairs" if cell.layout != ALONE else "alice_pairs"
-    data = draw(cell, split, n, seeds[stream], "bob", last=True)
+    data = draw(cell, split, n, seeds[stream], "bob", last=True, rho=cell.bob_rho)
     if cell.bob_task == "own":
         return data, data.bob_labels
     return data, _shuffled(cell, data.bob_labels, "test" if split == "test" else "bob")
@@ -325,7 +339,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
         alice_net = (alice or train_alice(cell)).to(trainer.device(cell.bob_recipe.device))
         bob_net = train_bob(cell, alice_net)
         images, bob_labels = _bobs(cell, "test", cell.test_pairs)
-        law = pairs.joint(len(_groups(cell, "bob")), cell.rho)
+        law = pairs.joint(len(_groups(cell, "bob")), cell.rho if cell.bob_rho is None else cell.bob_rho)
         row = cell.flat() | {
             "alice_accuracy": _alice_accuracy(cell, alice_net, images),
             "bob_accuracy": trainer.accuracy(bob_net, images, bob_labels),
@@ -333,7 +347,7 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
             "ceiling": pairs.ceiling(law),
         }
         if cell.attribute:
-            fit = draw(cell, "train", attribution.PROBE_PAIRS, _seeds(cell)["probe_pairs"])
+            fit = draw(cell, "train", attribution.PROBE_PAIRS, _seeds(cell)["probe_pairs"], rho=cell.bob_rho)
             assert isinstance(fit, pairs.Pairs) and isinstance(images, pairs.Pairs)
             lower = alice_net[: len(alice_net) - cell.retrain]
             row |= attribution.measures(bob_net, lower, fit, images, cell.attribute)

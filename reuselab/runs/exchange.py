@@ -82,7 +82,9 @@ def _row(line: Mapping[str, Any]) -> Row:
         if whole.flat() != cell or images.keys() != image_sets(whole):
             raise ValueError("its cell or images are not whole")
         for name, value in cell.items():
-            if str(line.get(name)) != str(value):
+            written = line.get(name)
+            missing = written == "" or written is None or written is pd.NA or written != written
+            if (not missing) if value is None else str(written) != str(value):
                 raise ValueError(f"{name} is {shorten(line.get(name))}, but {shorten(value)} in its cell")
     given = {
         name: _number(name, value) for name, value in line.items() if name not in cell and name not in LABELS

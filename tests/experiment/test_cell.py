@@ -25,6 +25,7 @@ OTHER = {  # for each parameter a value that is not its default
     "base": "fashion",
     "bob_base": "mnist",
     "rho": 0.3,
+    "bob_rho": 0.1,
     "phi": -0.2,
     "layout": "stacked",
     "swap": True,
@@ -70,6 +71,19 @@ BOBS = {
 
 def small(**changed):
     return Cell.of(**SMALL | changed)
+
+
+def test_bobs_own_pairs_follow_their_own_rho_and_stay_the_same_whatever_alices():
+    """At bob_rho = 0 her label tells nothing of his, in what he learns from and in what he is judged on."""
+    for split in ("train", "test"):
+        pairs_of = [cell._bobs(small(rho=rho, bob_rho=0.0), split, 4000)[0] for rho in (0.0, 1.0)]
+        assert torch.equal(pairs_of[0].index, pairs_of[1].index)
+        same = (pairs_of[1].alice_labels == pairs_of[1].bob_labels).double().mean().item()
+        assert abs(same - 0.1) < 4.5 * (0.09 / 4000) ** 0.5
+    leaking = cell._bobs(small(rho=1.0), "train", 100)[0]
+    assert torch.equal(leaking.alice_labels, leaking.bob_labels)
+    row = cell.run(small(rho=1.0, bob_rho=0.0))
+    assert row["ceiling"] == pytest.approx(0.1) and row["bob_rho"] == 0.0
 
 
 # Names and values.

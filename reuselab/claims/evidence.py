@@ -1,0 +1,229 @@
+"""Evidence: studies that decide claims on Alice and Bob, made once, with seeds of their own, and kept.
+
+A page's module says what its study runs (`evidence`) and what would decide its claims (`DECISIONS`), both
+written down before the seeds were run. `python -m reuselab.claims.evidence [PAGE ...] [--set NAME ...]` makes
+the tables that are missing in results/evidence, and goes on where an earlier call was stopped.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import ttest_1samp
+
+from reuselab import stats
+from reuselab.claims import module, registry
+from reuselab.experiment.cell import Cell
+from reuselab.runs.study import grid, machine, study
+
+FOLDER = Path(__file__).resolve().parents[2] / "results" / "evidence"
+FIRST_SEED = 10_000  # pilots have smaller ones
+# The image sets of Alice's half and of Bob's, and how many seeds each gets.
+SETS: dict[str, tuple[dict[str, str], int]] = {
+    "digits": ({"base": "digits"}, 20),
+    "turned": ({"base": "digits", "bob_base": "turned"}, 20),
+    "fashion": ({"base": "fashion"}, 10),
+    "cifar10": ({"base": "cifar10"}, 5),
+}
+NETWORK, CUTS, CHANCE = "cnn", range(1, 5), 0.1  # cuts: numbers of retrained blocks that reuse some of hers
+RHOS, PHIS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
+COMMON = {"alice_pairs": 4000, "alice_epochs": 8, "bob_pairs": 100, "bob_epochs": 40, "test_pairs": 1000}
+KEYS = ["method", "rho", "bob_rho", "phi", "retrain", "bob_pairs", "seed"]
+RESAMPLES, STABLE, LEVEL = 2000, 0.95, 0.025
+
+Entry = tuple[str, Cell]  # a method's name, its cell
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What decides a part of a claim, written down before the evidence's seeds were run.
+
+    said: the source's words and where, or "ours". quantity: what `values` gives for each seed of a table,
+    positive as predicted. matters: the smallest effect that would matter. excluded: what is shown and decides
+    nothing. The rule is that of `judge`; the claim's part holds where it holds on all of `SETS`.
+    """
+
+    claim: str
+    said: str
+    quantity: str
+    matters: float
+    excluded: str
+    values: Callable[[pd.DataFrame], pd.Series]
+
+
+# What a study runs.
+
+
+def alices(cells: Iterable[Cell]) -> Iterator[Entry]:
+    """Bobs who reuse Alice."""
+    return (("Alice", cell) for cell in cells)
+
+
+def untrained(cells: Iterable[Cell], start: int = 0) -> Iterator[Entry]:
+    """Bobs who reuse her network before she trained, calibrated on her pairs; start: another draw of it."""
+    name = f"random network {start}" if start else "random network"
+    for cell in cells:
+        recipe = replace(Cell().alice_recipe, pairs=cell.alice_recipe.pairs)
+        yield name, replace(cell, alice_task="none", alice_start=start, alice_recipe=recipe)
+
+
+def scratch(cells: Iterable[Cell]) -> Iterator[Entry]:
+    """Bobs who train all blocks, fresh: nothing of her is left, so one untrained Alice serves."""
+    return (("scratch", cell) for _, cell in untrained(cells))
+
+
+def entries(page: str, name: str) -> list[Entry]:
+    """All cells of the page's study on image set `name`, each with the method that it stands for."""
+    images, seeds = SETS[name]
+    shared = COMMON | images | {"network": NETWORK, "seed": range(FIRST_SEED, FIRST_SEED + seeds)}
+    return list(dict.fromkeys(module(page).evidence(lambda **axes: grid(**{**shared, **axes}))))
+
+
+def path_of(page: str, name: str) -> Path:
+    """Where the table of a page's study on an image set is kept."""
+    return FOLDER / f"{page}_{name}.csv"
+
+
+def make(page: str, name: str) -> Path:
+    """Run the page's study on image set `name`: its table, and its provenance beside it."""
+    methods, cells = zip(*entries(page, name))
+    start = time.perf_counter()
+    rows = study(list(cells)).assign(method=list(methods))
+    path = path_of(page, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows[[*KEYS, "alice_accuracy", "bob_accuracy"]].round(4).to_csv(path, index=False)
+    shared = {key: value for key, value in cells[0].flat().items() if key not in KEYS}
+    made = {"made": time.strftime("%Y-%m-%d"), "seconds": round(time.perf_counter() - start)}
+    path.with_suffix(".json").write_text(json.dumps(machine() | made | {"cells": shared}, indent=1) + "\n")
+    return path
+
+
+# What its table says.
+
+
+def reusing(table: pd.DataFrame, method: str = "Alice", *, leaking: bool = False) -> pd.DataFrame:
+    """The rows of a method at `CUTS` whose own pairs are at rho 0, or, `leaking`, at Alice's rho."""
+    at = table.bob_rho.isna() if leaking else table.bob_rho == 0
+    return table[(table.method == method) & at & table.retrain.isin(CUTS)]
+
+
+def curve(rows: pd.DataFrame, along: str) -> pd.DataFrame:
+    """Mean accuracy [seed, rho or phi] over the cuts: below rho = 1, and where the other of the two is 0."""
+    plain = rows[(rows[{"rho": "phi", "phi": "rho"}[along]] == 0) & (rows.rho < 1)]
+    return plain.groupby(["seed", along]).bob_accuracy.mean().unstack()
+
+
+def rise(curves: pd.DataFrame) -> pd.Series:
+    """Least-squares slope of each row on its columns' names, times their range."""
+    levels = curves.columns.to_numpy(dtype=float)
+    centred = levels - levels.mean()
+    weights = centred / (centred**2).sum() * np.ptp(levels)
+    return curves @ pd.Series(weights, index=curves.columns)
+
+
+def judge(by_set: dict[str, NDArray[np.float64]], matters: float) -> pd.DataFrame:
+    """The verdict on each image set, from the quantity by seed: set, mean, low, high, n, verdict, stability.
+
+    holds: mean above 0 (t-test, one-sided 2.5 %, Holm over the sets) and at least `matters`; does not hold:
+    mean below `matters` (the same test); else undecided. stability: the share of 2,000 bootstrap resamples of
+    the seeds with the same verdict; where it is below .95 the verdict is undecided. Low and high: 95 %
+    t-interval over seeds, which all draw their own images from one set.
+    """
+    rng = np.random.default_rng(0)
+    resampled = [seeds[rng.integers(len(seeds), size=(RESAMPLES, len(seeds)))] for seeds in by_set.values()]
+    verdicts = _verdicts([seeds[None] for seeds in by_set.values()], matters)[:, 0]
+    stability = (_verdicts(resampled, matters) == verdicts[:, None]).mean(1)
+    table = pd.DataFrame(
+        [stats.interval(seeds) for seeds in by_set.values()], columns=["mean", "low", "high"]
+    )
+    table.insert(0, "set", list(by_set))
+    n = [len(seeds) for seeds in by_set.values()]
+    return table.assign(
+        n=n, verdict=np.where(stability >= STABLE, verdicts, "undecided"), stability=stability
+    )
+
+
+def _verdicts(samples: Sequence[NDArray[np.float64]], matters: float) -> NDArray[np.str_]:
+    """Verdicts [sets, resamples] from samples [resamples, seeds] of each set."""
+    mean = np.stack([sample.mean(1) for sample in samples])
+    holds = (_p_values(samples, 0, "greater") < LEVEL) & (mean >= matters)
+    fails = _p_values(samples, matters, "less") < LEVEL
+    return np.where(holds, "holds", np.where(fails, "does not hold", "undecided"))
+
+
+def _p_values(samples: Sequence[NDArray[np.float64]], mean: float, alternative: str) -> NDArray[np.float64]:
+    """One-sided t-tests against `mean`, [sets, resamples], corrected by Holm over the sets.
+
+    A sample without spread has p = 0 where it lies on that side, else 1.
+    """
+    sign = 1 if alternative == "greater" else -1
+    plain = []
+    for sample in samples:
+        p = 1.0 * (sign * (sample.mean(1) - mean) <= 0)
+        spread = np.ptp(sample, axis=1) > 0
+        p[spread] = ttest_1samp(sample[spread], mean, axis=1, alternative=alternative).pvalue
+        plain.append(p)
+    stacked = np.stack(plain)
+    order = stacked.argsort(axis=0)
+    ranked = np.take_along_axis(stacked, order, 0) * np.arange(len(samples), 0, -1)[:, None]
+    corrected: NDArray[np.float64] = np.empty_like(ranked)
+    np.put_along_axis(corrected, order, np.maximum.accumulate(ranked, axis=0), 0)
+    return corrected
+
+
+def pages() -> list[str]:
+    """The pages whose claims have evidence."""
+    return [
+        page for page in dict.fromkeys(claim.page for claim in registry.CLAIMS.values()) if _decisions(page)
+    ]
+
+
+def _decisions(page: str) -> dict[str, Decision]:
+    return getattr(module(page), "DECISIONS", {})
+
+
+def board() -> pd.DataFrame:
+    """Every decision: claim, what, image set, effect, seeds, verdict (or "not run"), stability."""
+    rows: list[dict[str, Any]] = []
+    for page in pages():
+        tables = {name: pd.read_csv(path) for name in SETS if (path := path_of(page, name)).exists()}
+        for what, decision in _decisions(page).items():
+            first = {"claim": decision.claim, "what": what}
+            by_set = {name: decision.values(table).to_numpy() for name, table in tables.items()}
+            for row in judge(by_set, decision.matters).to_dict("records") if by_set else ():
+                effect = "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**row)
+                told = {
+                    "seeds": str(row["n"]),
+                    "verdict": row["verdict"],
+                    "stability": f"{row['stability']:.2f}",
+                }
+                rows.append(first | {"set": row["set"], "effect": effect} | told)
+            if missing := [name for name in SETS if name not in tables]:
+                rows.append(first | {"set": ", ".join(missing), "verdict": "not run"})
+    return pd.DataFrame(rows).fillna("")
+
+
+@click.command()
+@click.argument("chosen", metavar="[PAGE ...]", nargs=-1)
+@click.option("--set", "sets", multiple=True, type=click.Choice(list(SETS)), help="image sets [default: all]")
+def main(chosen: tuple[str, ...], sets: tuple[str, ...]) -> None:
+    """Make the tables of the evidence that are not there yet."""
+    for page in chosen:
+        if page not in pages():
+            raise click.UsageError(f"no evidence is made for {page}: there is {', '.join(pages())}")
+    for name in sets or SETS:
+        for page in chosen or pages():
+            if not path_of(page, name).exists():
+                click.echo(f"{page} on {name}: {len(entries(page, name)):,} cells")
+                click.echo(make(page, name))
+
+
+if __name__ == "__main__":
+    main()

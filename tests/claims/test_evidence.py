@@ -1,0 +1,128 @@
+"""Evidence: its studies, the rule that decides, and the kept tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reuselab.claims import evidence, module, registry
+
+PAGES = evidence.pages()
+
+
+def judged(*samples, matters=0.02):
+    return evidence.judge({str(i): np.asarray(sample) for i, sample in enumerate(samples)}, matters)
+
+
+def around(mean, spread=0.01, seeds=20):
+    draws = np.random.default_rng(0).standard_normal(seeds)
+    return mean + spread * (draws - draws.mean()) / draws.std(ddof=1)
+
+
+def test_an_effect_that_matters_holds_one_too_small_does_not_and_one_between_is_undecided():
+    verdicts = judged(around(0.04), around(0.0), around(-0.04), around(0.02, spread=0.03)).verdict
+    assert list(verdicts) == ["holds", "does not hold", "does not hold", "undecided"]
+
+
+def test_a_sure_effect_that_is_too_small_to_matter_does_not_hold_and_a_large_unsure_one_is_undecided():
+    table = judged(around(0.01, spread=0.001), around(0.1, spread=0.4))
+    assert list(table.verdict) == ["does not hold", "undecided"] and table.low[0] > 0
+
+
+def test_a_verdict_that_resamples_do_not_share_is_undecided():
+    table = judged(around(0.021, spread=0.01))
+    assert 0.4 < table.stability[0] < 0.95 and table.verdict[0] == "undecided"
+
+
+def test_seeds_that_all_agree_decide():
+    table = judged(np.full(5, 0.1), np.zeros(5), matters=0.02)
+    assert list(table.verdict) == ["holds", "does not hold"] and list(table.stability) == [1, 1]
+
+
+def test_more_image_sets_ask_for_more():
+    """Holm: what one set alone would decide at p = .02, three alike do not."""
+    sample = around(0.03, spread=0.06, seeds=20)
+    p = evidence._p_values([sample[None]], 0, "greater")[0, 0]
+    many = evidence._p_values([sample[None]] * 3, 0, "greater")[:, 0]
+    assert 0.01 < p < 0.025 and np.allclose(many, 3 * p)
+
+
+def test_under_the_null_a_claim_holds_as_rarely_as_it_says():
+    rng = np.random.default_rng(1)
+    p = evidence._p_values([rng.standard_normal((4000, 10)) for _ in range(3)], 0, "greater")
+    wrong = (p < evidence.LEVEL).any(0).mean()
+    assert abs(wrong - 0.025) < 4.5 * np.sqrt(0.025 * 0.975 / 4000)
+
+
+def test_a_rise_is_the_slope_times_the_range():
+    curves = pd.DataFrame([[0.1, 0.2, 0.3], [0.5, 0.5, 0.5]], columns=[0.0, 0.25, 0.5])
+    assert np.allclose(evidence.rise(curves), [0.2, 0.0])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_study_uses_seeds_that_no_pilot_used_and_each_cell_once(page):
+    methods, cells = zip(*evidence.entries(page, "fashion"))
+    assert {cell.seed for cell in cells} == set(range(evidence.FIRST_SEED, evidence.FIRST_SEED + 10))
+    assert len(set(zip(methods, cells))) == len(cells)
+
+
+def made_rows(page):
+    """The rows of a study on digits where accuracy is made: .5, +.1 rho or phi, +.02 k, +.05 by Alice."""
+    methods, cells = zip(*evidence.entries(page, "digits"))
+    rows = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
+    rows["bob_rho"] = rows.bob_rho.astype(float)
+    noise = 0.001 * np.random.default_rng(0).standard_normal(len(rows))
+    by_alice = (rows.method == "Alice") * (0.05 + 0.1 * rows.rho + 0.1 * rows.phi)
+    return rows.assign(bob_accuracy=0.5 + 0.02 * rows.retrain + by_alice + noise)
+
+
+@pytest.mark.parametrize(
+    "page, decision, expected",
+    [
+        ("task_correlation", "rises with rho", 0.075),
+        ("task_correlation", "rises with rho, Bob's pairs too", 0.075),
+        ("task_correlation", "gain over scratch rises with rho, Bob's pairs too", 0.075),
+        ("task_correlation", "rises with phi", 0.075),
+        ("task_correlation", "gain over scratch rises with phi", 0.075),
+        ("zero_correlation", "better than chance", 0.5),
+        ("zero_correlation", "better than her network untrained", 0.05),
+        ("zero_correlation", "thanks to her network", 0.45),
+        ("zero_correlation", "thanks to her optimizer", 0.0),
+        ("layers", "lower layers at rho = 0", 0.04),
+        ("layers", "lower layers, the more so the less correlation", 0.0),
+        ("layers", "best number tells rho", 0.0),
+        ("layers", "best number tells phi", 0.0),
+    ],
+)
+def test_each_quantity_finds_what_was_put_into_made_rows(page, decision, expected):
+    values = module(page).DECISIONS[decision].values(made_rows(page))
+    assert len(values) == 20 and abs(values.mean() - expected) < 0.003
+
+
+def test_the_best_number_tells_what_it_follows():
+    rows = made_rows("layers")
+    best = np.where(rows.rho < 0.5, 3, 1)
+    rows["bob_accuracy"] = np.where(rows.retrain == best, 0.9, 0.5)
+    assert (module("layers").DECISIONS["best number tells rho"].values(rows) > 0.7).all()
+
+
+@pytest.mark.parametrize("path", sorted(evidence.FOLDER.glob("*.csv")), ids=lambda path: path.stem)
+def test_a_kept_table_is_whole_and_says_where_it_comes_from(path):
+    page, name = path.stem.rsplit("_", 1)
+    methods, cells = zip(*evidence.entries(page, name))
+    expected = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
+    rows = pd.read_csv(path)
+    pd.testing.assert_frame_equal(rows[evidence.KEYS], expected, check_dtype=False)
+    assert rows.bob_accuracy.between(0, 1).all()
+    assert {"device", "versions", "git", "made", "seconds", "cells"} <= set(
+        pd.read_json(path.with_suffix(".json"), typ="series").index
+    )
+
+
+def test_the_board_has_every_decision_on_every_image_set_and_says_what_is_not_run():
+    board = evidence.board()
+    assert set(board.claim) <= set(registry.CLAIMS)
+    for page in PAGES:
+        for what in module(page).DECISIONS:
+            sets = ", ".join(board[board.what == what].set).split(", ")
+            assert sorted(sets) == sorted(evidence.SETS)
+    assert set(board.verdict) <= {*registry.VERDICTS, "not run"}

@@ -25,8 +25,10 @@ TINY = dict(
 )
 CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
 
+PATIENCE = 120  # seconds that a busy machine may take for anything
+
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["reuselab.runs.study"])
+PROCESSES.set_forkserver_preload(["distributed", "reuselab.runs.study", "torch._dynamo"])
 
 original = study.bob_row
 
@@ -47,6 +49,20 @@ def bob_row(bob, weights):
         (folder / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return original(bob, weights)
+
+
+def no_start(*_):
+    """A worker that ends before it has begun."""
+    os._exit(1)
+
+
+def wait_for(condition):
+    """Return what `condition()` gives when that is true; an error where it isn't for a long time."""
+    until = time.monotonic() + PATIENCE
+    while not (true := condition()):
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.002)
+    return true
 
 
 def ran(folder):
@@ -85,7 +101,7 @@ def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells
         study.study(cells, workers=workers, home=home)
     except study.Failed as error:
         (folder / "said").write_text(str(error))
-        raise SystemExit(1)
+        raise SystemExit(1) from None
 
 
 def start(*arguments, **options):

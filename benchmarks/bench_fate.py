@@ -1,10 +1,10 @@
-"""The fine-tuning phase diagram: gradient descent as the reference code does it, against closed forms per draw.
+"""The fine-tuning phase diagram: descent as the reference code does it, against closed forms per draw.
 
-Rival: every layer d x d (the last d x 1), full batch, float32, SGD at 0.01 on the mean squared error, 5,000 steps, all
-instances side by side. It is given its pre-trained weights (balanced, rank one): its 5,000 steps of pre-training are
-not counted. It is timed over a few steps at every n of the grid and extrapolated; its error is that of full 5,000-step
-runs of fewer instances, on the same data as the closed form. Ours is timed whole: scratch, linear transfer and
-fine-tuning. Run as `python benchmarks/bench_fate.py [--quick]`.
+Rival: every layer d x d (the last d x 1), full batch, float32, SGD at 0.01 on the mean squared error, 5,000
+steps, all instances side by side. It is given its pre-trained weights (balanced, rank one): its 5,000 steps
+of pre-training are not counted. It is timed over a few steps at every n of the grid and extrapolated; its
+error is that of full 5,000-step runs of fewer instances, on the same data as the closed form. Ours is timed
+whole: scratch, linear transfer and fine-tuning. Run as `python benchmarks/bench_fate.py [--quick]`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from reuselab.theory import linear as fate
+from reuselab.theory import linear
 
 GAMMAS, THETAS = np.arange(1, 21) / 10, np.pi / 2 * np.arange(1, 21) / 20
 SIGMA, STEPS, RATE, SEED = 0.2, 5000, 0.01, 0
@@ -29,8 +29,8 @@ def pretrained(theta, d, instances):
 
 
 def data(n, d, instances):
-    """The data sets that `fate.simulate` draws with the same seed, in float32."""
-    draws = [fate._draw(n, d, None, 0.0, SEED, i)[:2] for i in range(instances)]
+    """The data sets that `linear.simulate` draws with the same seed, in float32."""
+    draws = [linear._draw(n, d, None, 0.0, SEED, i)[:2] for i in range(instances)]
     X, xi = (torch.tensor(np.stack(part), dtype=torch.float32) for part in zip(*draws))
     return X, X[:, :, 0] + SIGMA * xi
 
@@ -54,7 +54,7 @@ def fine_tune(layers, X, y, steps):
 
 
 def rival_seconds(d, instances, steps):
-    """Seconds for one column of cells (one theta, every gamma), and for the cell at gamma = 0.5, 5,000 steps each."""
+    """Seconds for a column of cells (one theta, every gamma), and for that at gamma = 0.5, 5,000 steps each."""
     cells = {}
     for gamma in GAMMAS:
         X, y = torch.randn(instances, round(gamma * d), d), torch.randn(instances, round(gamma * d))
@@ -69,19 +69,19 @@ def rival_error(gamma, d, instances):
     X, y = data(round(gamma * d), d, instances)
     theta = np.pi / 3
     got = fine_tune(pretrained(theta, d, instances), X, y, STEPS)[0]
-    gap = got - fate.simulate(round(gamma * d), d, theta, SIGMA, "fine_tune", instances, SEED)
+    gap = got - linear.simulate(round(gamma * d), d, theta, SIGMA, "fine_tune", instances, SEED)
     return np.abs(gap).max(), np.sqrt(np.mean(gap**2))
 
 
 def closed_grid(d, instances):
-    """Seconds for all three methods on the whole grid, and rms standardised residuals of both gains off gamma = 1."""
+    """Seconds for all methods on the whole grid, and rms standardised residuals of both gains off gamma = 1."""
     started, z = time.perf_counter(), {"linear": [], "fine_tune": []}
     for column, gamma in enumerate(GAMMAS):
         n = round(gamma * d)
-        risk = {m: fate.simulate(n, d, THETAS, SIGMA, m, instances, SEED + column) for m in fate.METHODS}
+        risk = {m: linear.simulate(n, d, THETAS, SIGMA, m, instances, SEED + column) for m in linear.METHODS}
         exact = {
-            "linear": fate.scratch_risk(n, d, SIGMA) - fate.linear_transfer_risk(n, d, THETAS, SIGMA),
-            "fine_tune": fate.fine_tuning_gain(gamma, THETAS, SIGMA),
+            "linear": linear.scratch_risk(n, d, SIGMA) - linear.linear_transfer_risk(n, d, THETAS, SIGMA),
+            "fine_tune": linear.fine_tuning_gain(gamma, THETAS, SIGMA),
         }
         for method in z:
             gain = risk["scratch"] - risk[method]
@@ -93,16 +93,16 @@ def closed_grid(d, instances):
 
 def closed_cell(gamma, d, instances):
     started = time.perf_counter()
-    fate.simulate(round(gamma * d), d, np.pi / 3, SIGMA, "fine_tune", instances, SEED)
+    linear.simulate(round(gamma * d), d, np.pi / 3, SIGMA, "fine_tune", instances, SEED)
     return time.perf_counter() - started
 
 
 def closed_error(gamma, d, instances):
-    """Largest error of the closed form against the same formula with an SVD pseudo-inverse and polynomial roots."""
+    """Largest error of the closed form against the formula with an SVD pseudo-inverse and polynomial roots."""
     n, theta, worst = round(gamma * d), np.pi / 3, 0.0
-    risks = fate.simulate(n, d, theta, SIGMA, "fine_tune", instances, SEED)
+    risks = linear.simulate(n, d, theta, SIGMA, "fine_tune", instances, SEED)
     for i, risk in enumerate(risks):
-        X, xi, target, _ = fate._draw(n, d, None, 0.0, SEED, i)
+        X, xi, target, _ = linear._draw(n, d, None, 0.0, SEED, i)
         inverse = np.linalg.pinv(X)
         source = np.append([np.cos(theta), np.sin(theta)], np.zeros(d - 2))
         beta, outside = inverse @ (X[:, 0] + SIGMA * xi), source - inverse @ (X @ source)
@@ -123,15 +123,18 @@ def main():
     column, slow_cell = rival_seconds(d, instances, 2 if quick else 3)
     slow_grid = column * len(THETAS)
     print(
-        f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, {torch.get_num_threads()} threads"
+        f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, "
+        f"{torch.get_num_threads()} threads"
     )
     print(f"{'':34}{'descent (extrapolated)':>24}{'closed (measured)':>20}{'ratio':>10}")
     print(f"{'one cell, gamma = 0.5':34}{slow_cell:22.0f} s{cell:18.3f} s{slow_cell / cell:10.0f}")
     print(
-        f"{'grid of fine-tuning (+ 2 methods)':34}{slow_grid / 3600:22.1f} h{grid:18.1f} s{slow_grid / grid:10.0f}"
+        f"{'grid of fine-tuning (+ 2 methods)':34}{slow_grid / 3600:22.1f} h{grid:18.1f} s"
+        f"{slow_grid / grid:10.0f}"
     )
     print(
-        f"error in the risk of a draw, against the end of the flow (theta = 60 degrees; descent: {few} instances)"
+        "error in the risk of a draw, against the end of the flow "
+        f"(theta = 60 degrees; descent: {few} instances)"
     )
     for gamma in (0.5, 0.9):
         largest, typical = rival_error(gamma, d, few)

@@ -1,4 +1,4 @@
-"""Clients for the fault tests: real processes whose cells fail, hang or die by their seed, and write down that they ran."""
+"""Clients for the fault tests: processes whose cells note that they ran, and fail, hang or die by seed."""
 
 import multiprocessing
 import os
@@ -34,7 +34,7 @@ original = study.bob_row
 
 
 def bob_row(bob, weights):
-    """A Bob who meets the fate of his seed; the folder FAULTY keeps what ran, one line a cell, and how long each takes."""
+    """A Bob who meets the fate of his seed; the folder FAULTY notes which rows ran in which process."""
     folder = Path(os.environ["FAULTY"])
     with (folder / "ran").open("a") as ran:
         ran.write(f"{study.row_name(bob)} {os.getpid()}\n")
@@ -89,7 +89,7 @@ class Backwards(datetime):
 
 
 def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells=CELLS):
-    """What a client process does: a study of `cells`. Its exit status tells how it ended, and FOLDER/said what it said."""
+    """What a client process does: a study. Its exit status tells how it ended, FOLDER/said what it said."""
     os.environ |= {"FAULTY": str(folder), "FAULTY_DELAY": str(delay)}
     study.bob_row = bob_row
     if file_size:

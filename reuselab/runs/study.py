@@ -213,8 +213,9 @@ class _Study:
             while waiting and len(running) < pool.room:
                 if job := self._begin(waiting.popleft(), waiting, pool):
                     running[self._submit(job, pool)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                self._take(running.pop(future), future, waiting, pool)
+            done = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            while done:  # no future is kept: Dask would compute it again when it loses the worker that did
+                self._take(done.pop(), running, waiting, pool)
 
     def _begin(self, job: _Job, waiting: deque[_Job], pool: "_Pool") -> _Job | None:
         """The job, if it must run now. Other clients' rows are taken, and what they run is put off once."""
@@ -238,8 +239,9 @@ class _Study:
             return pool.submit(bob_row, job.bob_cells[0], job.alice_weights)
         return pool.submit(train_alice, job.alice_cell)
 
-    def _take(self, job: _Job, future: Future, waiting: deque[_Job], pool: "_Pool") -> None:
-        """Keep what came of `job`: rows, or an Alice whose Bobs are next."""
+    def _take(self, future: Future, running: dict[Future, _Job], waiting: deque[_Job], pool: "_Pool") -> None:
+        """Keep what came of a job: rows, or an Alice whose Bobs are next."""
+        job = running.pop(future)
         result, provenance, error = self._outcome(future, job.alice_cell)
         if error or job.alice_weights:
             for bob_cell in job.bob_cells:
@@ -358,7 +360,7 @@ def _dask(client: Any, limit: float | None) -> Iterator[_Pool]:
 def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
     """Forks of one process that has imported what takes seconds, kept for the studies that follow."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "torch._dynamo"])  # the second is what a first step imports
     begun = context.Semaphore(0)
     pool = ProcessPool(workers, initializer=_begin, initargs=[begun, dict(os.environ)], context=context)
     try:

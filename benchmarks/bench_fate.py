@@ -54,7 +54,7 @@ def fine_tune(layers, X, y, steps):
 
 
 def rival_seconds(d, instances, steps):
-    """Seconds for a column of cells (one theta, every gamma), and for that at gamma = 0.5, 5,000 steps each."""
+    """Seconds of a column of cells (one theta, every gamma), and of gamma = 0.5 alone, 5,000 steps each."""
     cells = {}
     for gamma in GAMMAS:
         X, y = torch.randn(instances, round(gamma * d), d), torch.randn(instances, round(gamma * d))
@@ -74,7 +74,7 @@ def rival_error(gamma, d, instances):
 
 
 def closed_grid(d, instances):
-    """Seconds for all methods on the whole grid, and rms standardised residuals of both gains off gamma = 1."""
+    """Seconds of all methods on the whole grid; rms standardised residuals of both gains off gamma = 1."""
     started, z = time.perf_counter(), {"linear": [], "fine_tune": []}
     for column, gamma in enumerate(GAMMAS):
         n = round(gamma * d)
@@ -98,7 +98,7 @@ def closed_cell(gamma, d, instances):
 
 
 def closed_error(gamma, d, instances):
-    """Largest error of the closed form against the formula with an SVD pseudo-inverse and polynomial roots."""
+    """Largest error of the closed form against the formula with a pseudo-inverse and polynomial roots."""
     n, theta, worst = round(gamma * d), np.pi / 3, 0.0
     risks = linear.simulate(n, d, theta, SIGMA, "fine_tune", instances, SEED)
     for i, risk in enumerate(risks):

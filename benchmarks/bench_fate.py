@@ -1,10 +1,11 @@
-"""The fine-tuning phase diagram: descent as the reference code does it, against closed forms per draw.
+"""The fine-tuning phase diagram: gradient descent as the reference code does it, against closed forms.
 
 Rival: every layer d x d (the last d x 1), full batch, float32, SGD at 0.01 on the mean squared error, 5,000
 steps, all instances side by side. It is given its pre-trained weights (balanced, rank one): its 5,000 steps
 of pre-training are not counted. It is timed over a few steps at every n of the grid and extrapolated; its
 error is that of full 5,000-step runs of fewer instances, on the same data as the closed form. Ours is timed
-whole: scratch, linear transfer and fine-tuning. Run as `python benchmarks/bench_fate.py [--quick]`.
+whole: scratch, linear transfer and fine-tuning, a closed form per draw. Run as
+`python benchmarks/bench_fate.py [--quick]`.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def fine_tune(layers, X, y, steps):
 
 
 def rival_seconds(d, instances, steps):
-    """Seconds of a column of cells (one theta, every gamma), and of gamma = 0.5 alone, 5,000 steps each."""
+    """Seconds of 5,000 steps for a column of cells (one theta, every gamma), and for that at gamma 0.5."""
     cells = {}
     for gamma in GAMMAS:
         X, y = torch.randn(instances, round(gamma * d), d), torch.randn(instances, round(gamma * d))
@@ -74,7 +75,7 @@ def rival_error(gamma, d, instances):
 
 
 def closed_grid(d, instances):
-    """Seconds of all methods on the whole grid; rms standardised residuals of both gains off gamma = 1."""
+    """Seconds of all methods on the whole grid, and rms standardised residuals of both gains off gamma 1."""
     started, z = time.perf_counter(), {"linear": [], "fine_tune": []}
     for column, gamma in enumerate(GAMMAS):
         n = round(gamma * d)
@@ -98,7 +99,7 @@ def closed_cell(gamma, d, instances):
 
 
 def closed_error(gamma, d, instances):
-    """Largest error of the closed form against the formula with a pseudo-inverse and polynomial roots."""
+    """Largest error of the closed form against the same formula with an SVD pseudo-inverse and roots."""
     n, theta, worst = round(gamma * d), np.pi / 3, 0.0
     risks = linear.simulate(n, d, theta, SIGMA, "fine_tune", instances, SEED)
     for i, risk in enumerate(risks):
@@ -122,16 +123,12 @@ def main():
     grid, z = closed_grid(d, instances)
     column, slow_cell = rival_seconds(d, instances, 2 if quick else 3)
     slow_grid = column * len(THETAS)
-    print(
-        f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, "
-        f"{torch.get_num_threads()} threads"
-    )
+    threads = torch.get_num_threads()
+    print(f"phase diagram 20 x 20, d = {d}, {instances} instances, sigma = {SIGMA}, {threads} threads")
     print(f"{'':34}{'descent (extrapolated)':>24}{'closed (measured)':>20}{'ratio':>10}")
     print(f"{'one cell, gamma = 0.5':34}{slow_cell:22.0f} s{cell:18.3f} s{slow_cell / cell:10.0f}")
-    print(
-        f"{'grid of fine-tuning (+ 2 methods)':34}{slow_grid / 3600:22.1f} h{grid:18.1f} s"
-        f"{slow_grid / grid:10.0f}"
-    )
+    hours, ratio = slow_grid / 3600, slow_grid / grid
+    print(f"{'grid of fine-tuning (+ 2 methods)':34}{hours:22.1f} h{grid:18.1f} s{ratio:10.0f}")
     print(
         "error in the risk of a draw, against the end of the flow "
         f"(theta = 60 degrees; descent: {few} instances)"

@@ -1,6 +1,7 @@
 """What a study costs beside its cells: `make bench` prints the table and keeps it in results/bench_study.csv.
 
-The trivial cells are real `Cell`s whose training and judging are replaced here by constants: what remains is the study itself.
+The trivial cells are real `Cell`s whose training and judging are replaced by constants: what remains is the
+study itself. `--few` divides the numbers of cells and rows by a hundred: a check that it runs.
 """
 
 import json
@@ -16,20 +17,21 @@ import psutil
 from distributed import Client
 
 from reuselab.runs import study as studies
-from reuselab.runs.store import Store, canonical, sha256, source
+from reuselab.runs.store import Row, Store, canonical, identities, name_of, source
 from reuselab.runs.study import grid, machine, study
 
-CELLS = 10_000
-ROWS = 1_000_000
+FEW = 100 if "--few" in sys.argv else 1
+CELLS = 10_000 // FEW
+ROWS = 1_000_000 // FEW
 MEASURES = {"alice_accuracy": 0.875, "bob_accuracy": 0.5, "chance": 0.1, "ceiling": 0.25}
 KEPT = Path(__file__).resolve().parent.parent / "results" / "bench_study.csv"
 
 
-def no_alice(alice):
+def no_alice(alice_cell):
     return bytes(100_000)
 
 
-def no_bob(bob, weights):
+def no_bob(bob_cell, alice_weights):
     return dict(MEASURES)
 
 
@@ -40,9 +42,9 @@ def seconds(function, *args, **named):
 
 
 def overhead(folder):
-    """Milliseconds a trivial cell, in process and over Dask, and by how many megabytes the second half of the cells grew the client."""
-    real = studies.alice_weights, studies.bob_row
-    studies.alice_weights, studies.bob_row = no_alice, no_bob
+    """Trivial cells: milliseconds each, here and over Dask; MB that their second half grew the client by."""
+    real = studies.train_alice, studies.bob_row
+    studies.train_alice, studies.bob_row = no_alice, no_bob
     cells = grid(seed=range(CELLS // 100), retrain=range(1, 5), bob_epochs=range(25))
     half = len(cells) // 2
     home = Path(folder) / "here"
@@ -56,22 +58,20 @@ def overhead(folder):
     with Store(home) as store:
         opened = seconds(store.counts)
     status = seconds(lambda: Store(home).__exit__()) + opened
-    studies.alice_weights, studies.bob_row = real
+    studies.train_alice, studies.bob_row = real
     return (first + second) / CELLS * 1e3, dask / CELLS * 1e3, grown, status
 
 
 def reading(folder):
     """Seconds to read a million rows into a data frame, from an open database, and to open and check it."""
     home = Path(folder) / "million"
-    flat, provenance, measures = (
-        grid()[0].flat(),
-        json.dumps(machine() | {"seconds": 1.0}),
-        json.dumps(MEASURES),
-    )
+    flat, images = grid()[0].flat(), canonical(identities(["digits"]))
+    measures, provenance = json.dumps(MEASURES), json.dumps(machine() | {"seconds": 1.0})
     with Store(home) as store, store.transaction():
         for seed in range(ROWS):
             cell = canonical(flat | {"seed": seed})
-            store._put((sha256(cell.encode()), source(), "done", cell, measures, "", provenance))
+            name = name_of(cell, images)
+            store._put(Row(name, source(), "done", images, cell, measures, "", provenance))
     opening = time.perf_counter()
     with Store(home) as store:
         opening = time.perf_counter() - opening
@@ -96,7 +96,7 @@ def speedup(folder):
             study(warm, client=client, home=Path(folder) / f"warm{workers}")
             cells = grid(
                 rho=[0, 1],
-                seed=range(12),
+                seed=range(max(1, 12 // FEW)),
                 retrain=[1, 2],
                 alice_epochs=3,
                 alice_device="cpu",

@@ -1,4 +1,4 @@
-"""Clients for the fault tests: real processes whose cells fail, hang or die by their seed, and write down that they ran."""
+"""Clients for the fault tests: processes whose cells note that they ran, and fail, hang or die by seed."""
 
 import multiprocessing
 import os
@@ -25,14 +25,16 @@ TINY = dict(
 )
 CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
 
+PATIENCE = 120  # seconds that a busy machine may take for anything
+
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["reuselab.runs.study"])
+PROCESSES.set_forkserver_preload(["distributed", "reuselab.runs.study", "torch._dynamo"])
 
 original = study.bob_row
 
 
 def bob_row(bob, weights):
-    """A Bob who meets the fate of his seed; the folder FAULTY keeps what ran, one line a cell, and how long each takes."""
+    """A Bob who meets the fate of his seed; the folder FAULTY notes which rows ran in which process."""
     folder = Path(os.environ["FAULTY"])
     with (folder / "ran").open("a") as ran:
         ran.write(f"{study.row_name(bob)} {os.getpid()}\n")
@@ -47,6 +49,20 @@ def bob_row(bob, weights):
         (folder / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return original(bob, weights)
+
+
+def no_start(*_):
+    """A worker that ends before it has begun."""
+    os._exit(1)
+
+
+def wait_for(condition):
+    """Return what `condition()` gives when that is true; an error where it isn't for a long time."""
+    until = time.monotonic() + PATIENCE
+    while not (true := condition()):
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.002)
+    return true
 
 
 def ran(folder):
@@ -73,7 +89,7 @@ class Backwards(datetime):
 
 
 def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells=CELLS):
-    """What a client process does: a study of `cells`. Its exit status tells how it ended, and FOLDER/said what it said."""
+    """What a client process does: a study. Its exit status tells how it ended, FOLDER/said what it said."""
     os.environ |= {"FAULTY": str(folder), "FAULTY_DELAY": str(delay)}
     study.bob_row = bob_row
     if file_size:
@@ -85,7 +101,7 @@ def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells
         study.study(cells, workers=workers, home=home)
     except study.Failed as error:
         (folder / "said").write_text(str(error))
-        raise SystemExit(1)
+        raise SystemExit(1) from None
 
 
 def start(*arguments, **options):

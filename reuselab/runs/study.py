@@ -15,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -125,10 +126,9 @@ def study(
         ready(cells)
     elif not hasattr(client, "get_executor"):
         raise ValueError(f"client must be a dask.distributed.Client, not {shorten(client)}")
+    images = _images(cells, client)
     with Store(home) as store:
-        return _Study(store, cells, _images(cells, client), retry_failed=retry_failed).table(
-            workers, client, time_limit
-        )
+        return _Study(store, cells, images, retry_failed=retry_failed).table(workers, client, time_limit)
 
 
 def _checked(cells: Any) -> list[Cell]:
@@ -213,8 +213,9 @@ class _Study:
             while waiting and len(running) < pool.room:
                 if job := self._begin(waiting.popleft(), waiting, pool):
                     running[self._submit(job, pool)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                self._take(running.pop(future), future, waiting, pool)
+            done = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            while done:  # no future is kept: Dask would compute it again when it loses the worker that did
+                self._take(done.pop(), running, waiting, pool)
 
     def _begin(self, job: _Job, waiting: deque[_Job], pool: "_Pool") -> _Job | None:
         """The job, if it must run now. Other clients' rows are taken, and what they run is put off once."""
@@ -238,8 +239,9 @@ class _Study:
             return pool.submit(bob_row, job.bob_cells[0], job.alice_weights)
         return pool.submit(train_alice, job.alice_cell)
 
-    def _take(self, job: _Job, future: Future, waiting: deque[_Job], pool: "_Pool") -> None:
-        """Keep what came of `job`: rows, or an Alice whose Bobs are next."""
+    def _take(self, future: Future, running: dict[Future, _Job], waiting: deque[_Job], pool: "_Pool") -> None:
+        """Keep what came of a job: rows, or an Alice whose Bobs are next."""
+        job = running.pop(future)
         result, provenance, error = self._outcome(future, job.alice_cell)
         if error or job.alice_weights:
             for bob_cell in job.bob_cells:
@@ -356,33 +358,67 @@ def _dask(client: Any, limit: float | None) -> Iterator[_Pool]:
 
 @contextmanager
 def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
-    pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
+    """Forks of one process that has imported what takes seconds, kept for the studies that follow."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torch._dynamo"])  # the second is what a first step imports
+    begun = context.Semaphore(0)
+    pool = ProcessPool(workers, initializer=_begin, initargs=[begun, dict(os.environ)], context=context)
     try:
-        with _deaf():
-            first = pool.schedule(work, [source])
-        first.result()
+        _start(pool, workers, begun)
         yield _Pool(
             lambda function, *args: pool.schedule(work, [function, *args], timeout=limit), 2 * workers
         )
-    except ProcessExpired as error:
-        raise Failed(
-            f"the worker processes do not start ({error}): "
-            'a script needs `if __name__ == "__main__":` around a study'
-        ) from None
     finally:
         pool.stop()
         pool.join()
 
 
+def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
+    """Return when the workers have begun: one that is stopped earlier says so on stderr."""
+    try:
+        with _deaf():
+            first = pool.schedule(work, [source])
+            for _ in range(workers):
+                while not begun.acquire(timeout=0.1) and not _lost(first):
+                    pass
+        first.result()
+    except (ProcessExpired, BrokenProcessPool) as error:
+        raise Failed(
+            f"the worker processes do not start ({error}): "
+            'a script needs `if __name__ == "__main__":` around a study'
+        ) from None
+
+
+def _lost(future: Future) -> bool:
+    return future.done() and future.exception() is not None
+
+
+def _begin(begun: Any, environment: dict[str, str]) -> None:
+    """A worker has its client's environment as it is now, and says that it has begun."""
+    begun.release()
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that are begun in here don't hear Ctrl-C: ending them is their client's business."""
-    resource_tracker.ensure_running()  # which would undo it later
+    """Processes begun in here never hear Ctrl-C, and this one not before they are: ending them is its part.
+
+    Blocking the signal is for them; it does not keep Python from raising what another thread was told.
+    """
+    heard = threading.Event()
+    here = threading.current_thread() is threading.main_thread()
+    resource_tracker.ensure_running()  # which would unblock it later
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set()) if here else None
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if here:
+            signal.signal(signal.SIGINT, before or signal.default_int_handler)
+    if heard.is_set():
+        raise KeyboardInterrupt
 
 
 def _at_once(function: Callable, *args: Any) -> Future:

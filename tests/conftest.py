@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACE = ROOT / "_build" / "-".join(["test", *filter(None, [os.environ.get("ATEN_CPU_CAPABILITY")])])
+OTHER_PROCESSOR = filter(None, map(os.environ.get, ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")))
+PLACE = ROOT / "_build" / "-".join(["test", *OTHER_PROCESSOR])
 os.environ |= {"REUSELAB_BUILD": str(PLACE), "REUSELAB_HOME": str(PLACE / "home")}
 # Before NumPy: small products are slower on two threads than on one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

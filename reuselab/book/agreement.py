@@ -44,7 +44,7 @@ def disagreements(name: str, expected: pd.DataFrame, rows: pd.DataFrame) -> list
     measures = [column for column in expected if column not in (*keys, TOLERANCE)]
     if missing := [column for column in measures if column not in rows]:
         return [f"{name} has no column {', '.join(missing)}"]
-    if not keys:
+    if not keys or not measures:
         return [f"{name} has not the rows that are kept"]
     means = rows.groupby(keys, as_index=False)[measures].mean()
     both = _long(expected, [*keys, TOLERANCE], "kept").merge(_long(means, keys, "here"), how="left")

@@ -39,6 +39,8 @@ RULES = rules(
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
+    if len(values["rhos"]) < 2:
+        raise ValueError(f"rhos must hold two or more, for a number to tell them apart, not {values['rhos']}")
     check_cells(values)
     contrasted(values["retrains"], len(models.blocks(values["network"])))
 

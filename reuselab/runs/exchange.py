@@ -79,7 +79,7 @@ def _row(line: Mapping[str, Any]) -> Row:
         raise ValueError("source, images, provenance or cell is not what it should be")
     if code == source():
         whole = Cell.of(**cell)
-        if whole.flat() != cell or images.keys() != image_sets(whole):
+        if canonical(whole.flat()) != canonical(cell) or images.keys() != image_sets(whole):
             raise ValueError("its cell or images are not whole")
         for name, value in cell.items():
             written = line.get(name)

@@ -262,6 +262,8 @@ class _Study:
             result, provenance = future.result()
         except CancelledError:
             raise Failed(f"the Dask cluster was lost: {self._so_far()}") from None
+        except FileNotFoundError as gone:  # an image set that was there when the study began
+            raise Failed(f"{gone}: {self._so_far()}") from None
         except Exception as error:
             return {}, {}, "".join(traceback.format_exception(error))
         if provenance["source"] != source():

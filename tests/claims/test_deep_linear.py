@@ -22,12 +22,11 @@ def test_risks_follow_their_closed_forms_and_wrong_ones_are_refused(risks):
     assert wrong["verdict"] == "does not hold" and wrong["largest"] > wrong["bound"]
 
 
-def test_what_has_no_mean_is_left_out_and_nothing_left_is_undecided():
-    """With d = 20 and gamma = .1 linear transfer has no mean: the claim failed there with distance
-    infinity."""
-    sizes = ([2, 8, 40], 20, [45], [0.3])
+def test_what_has_no_mean_or_no_variance_is_left_out_and_nothing_left_is_undecided():
+    """With 2 samples linear transfer has no mean, with 4 no variance: the claim failed there by luck."""
+    sizes = ([2, 4, 40], 20, [45], [0.3])
     b1 = claim.closed_forms(claim.risks(claim.simulated(*sizes, 400, 1), *sizes))
-    assert np.isfinite(b1["largest"]) and b1["settings"] == 1 + 2 + 2
+    assert np.isfinite(b1["largest"]) and b1["settings"] == 2
     sizes = ([20], 20, [45], [0.3])
     assert claim.closed_forms(claim.risks(claim.simulated(*sizes, 3, 1), *sizes))["verdict"] == "undecided"
 

@@ -141,3 +141,8 @@ def test_the_pages_verdict_is_that_of_its_rows(built):
     assert table("layers_claims").iloc[0].to_dict() == expected
     verdicts = tuple(glued("layers", key) for key in ("lower", "indicative"))
     assert verdicts == layers.verdict(curves, BLOCKS)
+
+
+def test_one_rho_is_refused_before_any_work():
+    with pytest.raises(ValueError, match=r"^rhos must hold two or more"):
+        pages.parameters("layers", "smoke", {"rhos": [0.0]})

@@ -42,6 +42,9 @@ PLACES = (
 )
 
 
+WORDS = {"len", "str", "sorted", "min", "max", "sum", "round", "join", "format", "replace", "lower"}
+
+
 def floor_of(file: str) -> str:
     """The floor of a file of the package, by its path in there."""
     return Path(file).parts[0].removesuffix(".py")
@@ -202,3 +205,30 @@ def test_a_page_needs_no_other_place(tmp_path):
         capture_output=True,
     )
     assert pd.read_csv(tmp_path / "out" / "made.csv").score.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("name", pages.pages())
+def test_what_a_page_computes_can_be_unfolded(name):
+    """A removed cell only glues what is there: names, their items, and their words."""
+    cells = [cell for cell in pages.read(name).cells if cell.cell_type == "code"]
+    assert not any("remove-input" in cell.metadata.get("tags", []) for cell in cells)
+    for cell in cells:
+        if "remove-cell" in cell.metadata.get("tags", []):
+            assert all(map(only_glues, ast.parse(cell.source).body)), cell.source
+
+
+def only_glues(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.For):
+        return all(map(only_glues, statement.body))
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    glues = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "glue"
+    return glues and all(is_word(node) for argument in call.args for node in ast.walk(argument))
+
+
+def is_word(node: ast.AST) -> bool:
+    """Whether a part of an expression looks something up or puts it into words, and decides nothing."""
+    if isinstance(node, ast.Call):
+        return (isinstance(node.func, ast.Name) and node.func.id in WORDS) or (
+            isinstance(node.func, ast.Attribute) and node.func.attr in WORDS
+        )
+    return not isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.IfExp, ast.Lambda))

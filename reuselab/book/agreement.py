@@ -34,17 +34,19 @@ def compare(preset: str, folder: Path) -> dict[str, list[str]]:
 def disagreements(name: str, expected: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """A line for each number of the kept table `expected` that is not the mean in `rows`, the page's own.
 
-    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means. A column
+    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means, and so is
+    the last before the tolerance in any case. A column
     `measure` that `rows` has not names the measures, each with its mean as `value`.
     """
-    keys = [key for key in expected if key in rows and expected[key].isin(rows[key]).all()]
+    *columns, _ = (column for column in expected if column != TOLERANCE)
+    keys = [key for key in columns if key in rows and expected[key].isin(rows[key]).all()]
     if "measure" in expected and "measure" not in rows:
         numbers = rows.columns.intersection(expected.measure.unique())
         rows, keys = rows.melt(keys, numbers, "measure", "value"), [*keys, "measure"]
     measures = [column for column in expected if column not in (*keys, TOLERANCE)]
     if missing := [column for column in measures if column not in rows]:
         return [f"{name} has no column {', '.join(missing)}"]
-    if not keys or not measures:
+    if not keys:
         return [f"{name} has not the rows that are kept"]
     means = rows.groupby(keys, as_index=False)[measures].mean()
     both = _long(expected, [*keys, TOLERANCE], "kept").merge(_long(means, keys, "here"), how="left")

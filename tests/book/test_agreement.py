@@ -81,3 +81,9 @@ def test_a_page_that_shows_its_kept_run_is_not_compared(kept_and_own):
         kept_and_own / "layers_claims.csv", index=False
     )
     assert agreement.compare("smoke", kept_and_own) == {}
+
+
+def test_a_measure_whose_kept_values_stand_in_the_rows_is_compared_all_the_same():
+    rows = pd.DataFrame({"rho": [0.0, 0.0, 1.0, 1.0], "bob_accuracy": [0.1, 0.14, 0.9, 0.96]})
+    expected = pd.DataFrame({"rho": [0.0, 1.0], "bob_accuracy": [0.1, 0.9], "tolerance": 0.001})
+    assert len(agreement.disagreements("layers", expected, rows)) == 2

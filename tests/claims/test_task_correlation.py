@@ -70,6 +70,17 @@ def test_a_page_on_which_nobody_reuses_and_trains_is_refused_before_the_work(ret
         pages.parameters("task_correlation", "smoke", {"retrains": retrains})
 
 
+def test_the_experiment_that_the_page_shows_runs_from_its_visible_cells_alone():
+    cells = [cell for cell in pages.read("task_correlation").cells if cell.cell_type == "code"]
+    by_hand = [cell.source for cell in cells if not cell.metadata.get("tags") and "study(" not in cell.source]
+    names = pages.defaults("task_correlation") | {"alice_pairs": 100, "test_pairs": 100, "bob_epochs": 1}
+    for source in by_hand[:3]:
+        assert max(map(len, source.splitlines())) <= 78, "a reader sees the whole line"
+        exec(source, names)
+    assert 20 <= sum(source.count("\n") + 1 for source in by_hand[:3]) <= 30
+    assert 0 <= names["bob_accuracy"] <= 1
+
+
 # The page.
 
 

@@ -34,12 +34,12 @@ def compare(preset: str, folder: Path) -> dict[str, list[str]]:
 def disagreements(name: str, expected: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """A line for each number of the kept table `expected` that is not the mean in `rows`, the page's own.
 
-    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means, and so is
-    the last before the tolerance in any case. A column
+    Columns all of whose values occur in `rows` name the row; the others are measures, rounded means, and so
+    is the one before the tolerance in any case. A column
     `measure` that `rows` has not names the measures, each with its mean as `value`.
     """
-    *columns, _ = (column for column in expected if column != TOLERANCE)
-    keys = [key for key in columns if key in rows and expected[key].isin(rows[key]).all()]
+    last = expected.columns[expected.columns.get_loc(TOLERANCE) - 1]
+    keys = [key for key in expected if key != last and key in rows and expected[key].isin(rows[key]).all()]
     if "measure" in expected and "measure" not in rows:
         numbers = rows.columns.intersection(expected.measure.unique())
         rows, keys = rows.melt(keys, numbers, "measure", "value"), [*keys, "measure"]

@@ -50,7 +50,7 @@ lint: .venv/done
 	&& $(BIN)/ruff check --config pyproject.toml --ignore E402,B018 "$$code"
 
 bench: .venv/done
-	$(BIN)/python benchmarks/bench_fate.py
+	$(BIN)/python benchmarks/bench_theory.py
 	$(BIN)/python benchmarks/bench_study.py
 
 soak: .venv/done

@@ -1,7 +1,7 @@
 """Evidence: studies that decide claims on Alice and Bob, made once, with seeds of their own, and kept.
 
-A page's module says what its study runs (`evidence`) and what would decide its claims (`DECISIONS`), both
-written down before the seeds were run. `python -m reuselab.claims.evidence [PAGE ...] [--set NAME ...]` makes
+A page's module says what its study runs (`evidence_cells`) and what would decide its claims (`DECISIONS`),
+both written down before the seeds were run. `python -m reuselab.claims.evidence [PAGE ...] [--set NAME ...]` makes
 the tables that are missing in results/evidence, and goes on where an earlier call was stopped.
 """
 
@@ -83,7 +83,7 @@ def entries(page: str, name: str) -> list[Entry]:
     """All cells of the page's study on image set `name`, each with the method that it stands for."""
     images, seeds = SETS[name]
     shared = COMMON | images | {"network": NETWORK, "seed": range(FIRST_SEED, FIRST_SEED + seeds)}
-    return list(dict.fromkeys(module(page).evidence(lambda **axes: grid(**{**shared, **axes}))))
+    return list(dict.fromkeys(module(page).evidence_cells(lambda **axes: grid(**{**shared, **axes}))))
 
 
 def path_of(page: str, name: str) -> Path:

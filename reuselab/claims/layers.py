@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import permutation_test, rankdata, spearmanr
 
 from reuselab import stats
-from reuselab.claims import evidence as study
-from reuselab.claims import registry
+from reuselab.claims import evidence, registry
 from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment import models
 from reuselab.experiment.cell import Cell
@@ -224,18 +223,18 @@ _RHOS = [0.0, 0.25, 0.5, 0.75, 0.9, 1.0]
 _SIZES = (100, 25, 400)
 
 
-def evidence(grid: Callable[..., list[Cell]]) -> Iterator[study.Entry]:
+def evidence_cells(grid: Callable[..., list[Cell]]) -> Iterator[evidence.Entry]:
     """Every cut at every rho, for three numbers of Bob's pairs, at her rho and at 0; at every phi."""
-    cuts = list(range(len(models.blocks(study.NETWORK)) + 1))
+    cuts = list(range(len(models.blocks(evidence.NETWORK)) + 1))
     for size in _SIZES:
-        yield from study.alices(grid(bob_pairs=size, rho=_RHOS, bob_rho=[None, 0.0], retrain=cuts))
-    yield from study.alices(grid(rho=0.0, bob_rho=0.0, phi=study.PHIS, retrain=cuts))
+        yield from evidence.alices(grid(bob_pairs=size, rho=_RHOS, bob_rho=[None, 0.0], retrain=cuts))
+    yield from evidence.alices(grid(rho=0.0, bob_rho=0.0, phi=evidence.PHIS, retrain=cuts))
 
 
 def _lower_less_upper(table: pd.DataFrame) -> pd.DataFrame:
     """What lower blocks alone gain [seed, rho], rho below 1: mean over k = 3, 4 less that over 1, 2."""
-    rows = study.reusing(table[table.bob_pairs == _SIZES[0]])
-    lower, upper = (study.curve(rows[rows.retrain.isin(ks)], "rho") for ks in ((3, 4), (1, 2)))
+    rows = evidence.reusing(table[table.bob_pairs == _SIZES[0]])
+    lower, upper = (evidence.curve(rows[rows.retrain.isin(ks)], "rho") for ks in ((3, 4), (1, 2)))
     return lower - upper
 
 
@@ -259,7 +258,7 @@ _LOWER = (
 )
 _CONVERSE = "abstract: 'the optimal number of retrained layers is indicative of task and feature correlation'"
 DECISIONS = {
-    "lower layers at rho = 0": study.Decision(
+    "lower layers at rho = 0": evidence.Decision(
         "A4",
         _LOWER,
         "accuracy, mean over k = 3 and 4, less mean over k = 1 and 2; Bob's own pairs at rho 0",
@@ -267,15 +266,15 @@ DECISIONS = {
         "k = 0 and k = 5, which reuse everything or nothing",
         lambda table: _lower_less_upper(table)[0.0],
     ),
-    "lower layers, the more so the less correlation": study.Decision(
+    "lower layers, the more so the less correlation": evidence.Decision(
         "A4",
         "ours: the advice is on little correlation",
         "fall of the same difference with rho from 0 to .9",
         0.02,
         "rho = 1, where the two tasks are one",
-        lambda table: -study.rise(_lower_less_upper(table)),
+        lambda table: -evidence.rise(_lower_less_upper(table)),
     ),
-    "best number tells rho": study.Decision(
+    "best number tells rho": evidence.Decision(
         "A4",
         _CONVERSE,
         "Spearman's correlation of k* and rho, times -1; Bob's own pairs at rho 0",
@@ -283,7 +282,7 @@ DECISIONS = {
         "rho = 1; k = 0, which reads her answer as his",
         lambda table: _best_falls(table, "rho"),
     ),
-    "best number tells phi": study.Decision(
+    "best number tells phi": evidence.Decision(
         "A4",
         _CONVERSE,
         "the same for phi, labels uncorrelated",

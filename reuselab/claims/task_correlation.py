@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reuselab import stats
-from reuselab.claims import evidence as study
-from reuselab.claims import registry
+from reuselab.claims import evidence, registry
 from reuselab.claims.baselines import ALICE, wide
 from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment import models
@@ -97,27 +96,27 @@ def judge(
 # The evidence.
 
 
-def evidence(grid: Callable[..., list[Cell]]) -> Iterator[study.Entry]:
+def evidence_cells(grid: Callable[..., list[Cell]]) -> Iterator[evidence.Entry]:
     """Alice's rho with Bob's own pairs at 0, and at hers as the paper has it; phi; the rivals of each."""
-    cuts, everything = list(study.CUTS), len(models.blocks(study.NETWORK))
-    for bob_rho, rhos in ((0.0, [0.0]), (None, list(study.RHOS))):
-        yield from study.alices(grid(rho=study.RHOS, bob_rho=bob_rho, retrain=cuts))
-        yield from study.scratch(grid(rho=rhos, bob_rho=bob_rho, retrain=everything))
-        yield from study.untrained(grid(rho=rhos, bob_rho=bob_rho, retrain=cuts))
-    yield from study.alices(grid(rho=[0.0, 0.5], bob_rho=0.0, phi=study.PHIS, retrain=cuts))
-    yield from study.scratch(grid(rho=0.0, bob_rho=0.0, phi=study.PHIS, retrain=everything))
-    yield from study.untrained(grid(rho=0.0, bob_rho=0.0, phi=study.PHIS, retrain=cuts))
+    cuts, everything = list(evidence.CUTS), len(models.blocks(evidence.NETWORK))
+    for bob_rho, rhos in ((0.0, [0.0]), (None, list(evidence.RHOS))):
+        yield from evidence.alices(grid(rho=evidence.RHOS, bob_rho=bob_rho, retrain=cuts))
+        yield from evidence.scratch(grid(rho=rhos, bob_rho=bob_rho, retrain=everything))
+        yield from evidence.untrained(grid(rho=rhos, bob_rho=bob_rho, retrain=cuts))
+    yield from evidence.alices(grid(rho=[0.0, 0.5], bob_rho=0.0, phi=evidence.PHIS, retrain=cuts))
+    yield from evidence.scratch(grid(rho=0.0, bob_rho=0.0, phi=evidence.PHIS, retrain=everything))
+    yield from evidence.untrained(grid(rho=0.0, bob_rho=0.0, phi=evidence.PHIS, retrain=cuts))
 
 
 def _rise(table: pd.DataFrame, along: str, *, leaking: bool = False) -> pd.Series:
-    return study.rise(study.curve(study.reusing(table, leaking=leaking), along))
+    return evidence.rise(evidence.curve(evidence.reusing(table, leaking=leaking), along))
 
 
 def _gain(table: pd.DataFrame, along: str, *, leaking: bool = False) -> pd.Series:
     """The same of the gain over scratch."""
     at = table.bob_rho.isna() if leaking else table.bob_rho == 0
-    scratch = study.curve(table[(table.method == "scratch") & at], along)
-    return study.rise(study.curve(study.reusing(table, leaking=leaking), along).sub(scratch, axis=0))
+    scratch = evidence.curve(table[(table.method == "scratch") & at], along)
+    return evidence.rise(evidence.curve(evidence.reusing(table, leaking=leaking), along).sub(scratch, axis=0))
 
 
 _MONOTONE = (
@@ -126,7 +125,7 @@ _MONOTONE = (
 _FEATURES = "summary: 'Bob's transfer performance increases with task and feature correlation'"
 _ONE_TASK = "rho = 1, where the two tasks are one"
 DECISIONS = {
-    "rises with rho": study.Decision(
+    "rises with rho": evidence.Decision(
         "A2",
         _MONOTONE,
         "Bob's own pairs at rho 0, so that the other half tells nothing of his label: least-squares rise of "
@@ -135,7 +134,7 @@ DECISIONS = {
         _ONE_TASK,
         lambda table: _rise(table, "rho"),
     ),
-    "rises with rho, Bob's pairs too": study.Decision(
+    "rises with rho, Bob's pairs too": evidence.Decision(
         "A2",
         f"{_MONOTONE}; both have pairs of one law (our reading)",
         "the same with Bob's pairs at Alice's rho, where her half tells of his label",
@@ -143,7 +142,7 @@ DECISIONS = {
         _ONE_TASK,
         lambda table: _rise(table, "rho", leaking=True),
     ),
-    "gain over scratch rises with rho, Bob's pairs too": study.Decision(
+    "gain over scratch rises with rho, Bob's pairs too": evidence.Decision(
         "A2",
         "ours",
         "the same of his gain over a Bob who trains all blocks on the same pairs",
@@ -151,7 +150,7 @@ DECISIONS = {
         _ONE_TASK,
         lambda table: _gain(table, "rho", leaking=True),
     ),
-    "rises with phi": study.Decision(
+    "rises with phi": evidence.Decision(
         "A2",
         _FEATURES,
         "labels uncorrelated: rise of his accuracy, mean over k = 1 to 4, with phi from 0 to .75",
@@ -159,7 +158,7 @@ DECISIONS = {
         "nothing",
         lambda table: _rise(table, "phi"),
     ),
-    "gain over scratch rises with phi": study.Decision(
+    "gain over scratch rises with phi": evidence.Decision(
         "A2",
         "ours: phi changes Bob's own images too",
         "the same of his gain over a Bob who trains all blocks on the same pairs",

@@ -9,8 +9,7 @@ import pandas as pd
 
 from reuselab import stats
 from reuselab.check import choice, integer, several
-from reuselab.claims import baselines, registry
-from reuselab.claims import evidence as study
+from reuselab.claims import baselines, evidence, registry
 from reuselab.claims.baselines import ALICE, wide
 from reuselab.claims.parameters import check_cells, rules
 from reuselab.experiment.cell import Cell
@@ -185,12 +184,12 @@ def helped_and_hurt(summary: pd.DataFrame, term: str) -> tuple[int, int, int]:
 # The evidence.
 
 
-def evidence(grid: Callable[..., list[Cell]]) -> Iterator[study.Entry]:
+def evidence_cells(grid: Callable[..., list[Cell]]) -> Iterator[evidence.Entry]:
     """Nothing correlated: Alice, her start and two others, Alices who learnt shuffled or Bob's labels."""
-    cells = grid(rho=0.0, bob_rho=0.0, retrain=list(study.CUTS))
-    yield from study.alices(cells)
+    cells = grid(rho=0.0, bob_rho=0.0, retrain=list(evidence.CUTS))
+    yield from evidence.alices(cells)
     for start in range(3):
-        yield from study.untrained(cells, start)
+        yield from evidence.untrained(cells, start)
     for method, task in (("shuffled labels", "shuffled"), ("Bob's labels", "bob")):
         yield from ((method, replace(cell, alice_task=task)) for cell in cells)
 
@@ -207,15 +206,15 @@ _BETTER = (
 )
 _DUE_TO = "abstract: 'due to Alice's choice of network and optimizer'"
 DECISIONS = {
-    "better than chance": study.Decision(
+    "better than chance": evidence.Decision(
         "A3",
         f"{_BETTER} (random: chance)",
         "accuracy less chance, mean over k = 1 to 4",
         0.02,
         "nothing",
-        lambda table: _accuracy(table, ALICE) - study.CHANCE,
+        lambda table: _accuracy(table, ALICE) - evidence.CHANCE,
     ),
-    "better than her network untrained": study.Decision(
+    "better than her network untrained": evidence.Decision(
         "A3",
         f"{_BETTER} (random: a network before training, our reading)",
         "accuracy less that over the blocks that she began with, mean over k = 1 to 4",
@@ -223,15 +222,15 @@ DECISIONS = {
         "nothing",
         lambda table: _accuracy(table, ALICE) - _accuracy(table, "random network"),
     ),
-    "thanks to her network": study.Decision(
+    "thanks to her network": evidence.Decision(
         "A3",
         _DUE_TO,
         "accuracy over untrained blocks (mean of three starts) less chance, mean over k = 1 to 4",
         0.02,
         "nothing",
-        lambda table: _accuracy(table, *_STARTS) - study.CHANCE,
+        lambda table: _accuracy(table, *_STARTS) - evidence.CHANCE,
     ),
-    "thanks to her optimizer": study.Decision(
+    "thanks to her optimizer": evidence.Decision(
         "A3",
         _DUE_TO,
         "accuracy over blocks trained on labels dealt at random less that over the blocks that she began "

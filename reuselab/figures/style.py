@@ -75,7 +75,7 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
             return Shown(
                 _svg(draw(*args, **options), caption or draw.__name__),
                 caption,
-                f"{draw.__module__.rpartition('.')[2]}.{draw.__name__}",
+                f"{draw.__module__.removeprefix('reuselab.')}.{draw.__name__}",
             )
 
     return wrapper

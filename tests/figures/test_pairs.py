@@ -14,4 +14,6 @@ def test_a_caption_names_the_function_that_drew():
     sample = pairs.sample(DIGITS, 3, pairs.joint(10, 1.0), seed=1)
     shown = figures.sample_pairs({"rho = 1": sample}, caption="Three pairs.")
     label = sample.first.classes[sample.alice_labels[0]]
-    assert f"{label}, {label}" in shown.svg and "<code>pairs.sample_pairs</code>" in shown._repr_html_()
+    assert (
+        f"{label}, {label}" in shown.svg and "<code>figures.pairs.sample_pairs</code>" in shown._repr_html_()
+    )

@@ -13,7 +13,7 @@ from reuselab.theory import relu
 
 def shown(figure, function):
     page = figure._repr_html_()
-    assert f"<code>{function.__module__.rpartition('.')[2]}.{function.__name__}</code>" in page
+    assert f"<code>{function.__module__.removeprefix('reuselab.')}.{function.__name__}</code>" in page
     assert not re.search(r'="nan|NaN', page)
     return page
 

@@ -5,7 +5,7 @@ steps, all instances side by side. It is given its pre-trained weights (balanced
 of pre-training are not counted. It is timed over a few steps at every n of the grid and extrapolated; its
 error is that of full 5,000-step runs of fewer instances, on the same data as the closed form. Ours is timed
 whole: scratch, linear transfer and fine-tuning, a closed form per draw. Run as
-`python benchmarks/bench_fate.py [--quick]`.
+`python benchmarks/bench_theory.py [--quick]`.
 """
 
 import argparse

@@ -176,8 +176,8 @@ class _Study:
             try:
                 self.store.see(self.images)
                 if left:
-                    with _pool(left, workers, client, limit) as pool:
-                        self._run(_by_alice(left), pool)
+                    with _heeded() as interrupted, _pool(left, workers, client, limit) as pool:
+                        self._run(_by_alice(left), pool, interrupted)
             except KeyboardInterrupt:
                 self._look_up(list(self.names))  # a row may have been kept, and not yet counted
                 raise KeyboardInterrupt(self._so_far()) from None
@@ -205,11 +205,13 @@ class _Study:
                 self.failed[cell] = outcome.error
         return [cell for cell in cells if cell not in self.rows and cell not in self.failed]
 
-    def _run(self, jobs: list[_Job], pool: "_Pool") -> None:
+    def _run(self, jobs: list[_Job], pool: "_Pool", interrupted: threading.Event) -> None:
         """Bobs before further Alices: rows come in early, and few Alices are in memory at a time."""
         waiting = deque(jobs)
         running: dict[Future, _Job] = {}
         while waiting or running:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             while waiting and len(running) < pool.room:
                 if job := self._begin(waiting.popleft(), waiting, pool):
                     running[self._submit(job, pool)] = job
@@ -400,6 +402,26 @@ def _begin(begun: Any, environment: dict[str, str]) -> None:
     begun.release()
     os.environ.clear()
     os.environ.update(environment)
+
+
+@contextmanager
+def _heeded() -> Iterator[threading.Event]:
+    """Ctrl-C is raised as ever, and remembered: Python drops what is raised in a finalizer."""
+    heard = threading.Event()
+
+    def hear(*_: Any) -> None:
+        heard.set()
+        raise KeyboardInterrupt
+
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    here = usual and threading.current_thread() is threading.main_thread()
+    if here:
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield heard
+    finally:
+        if here:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

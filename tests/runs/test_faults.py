@@ -131,6 +131,9 @@ def test_ctrl_c_leaves_one_line_and_status_130(rows, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background job ignores it
         env=os.environ | {"REUSELAB_HOME": str(home)},
     )
     if rows:

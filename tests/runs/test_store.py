@@ -1,6 +1,8 @@
 """What is kept, by which key, and when it counts."""
 
 import json
+import signal
+import sys
 from collections import Counter
 
 import pandas as pd
@@ -252,3 +254,18 @@ def test_the_home_is_the_checkouts_unless_named(monkeypatch, tmp_path):
     assert stores.folder() == tmp_path
     monkeypatch.delenv("REUSELAB_HOME")
     assert stores.folder() == stores.Path(stores.__file__).parents[2] / "_build" / "home"
+
+
+def test_ctrl_c_counts_where_python_drops_what_it_raises(tmp_path, monkeypatch):
+    """An interrupt that comes while an object is finalized is only printed; the study stops all the same."""
+
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    real, dropped = studies.bob_row, []
+    monkeypatch.setattr(studies, "bob_row", lambda *given: Finalized() and real(*given))
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: dropped.append(unraisable.exc_type))
+    with pytest.raises(KeyboardInterrupt, match="1 of 8 cells done"):
+        study(CELLS, workers=1, home=tmp_path)
+    assert dropped == [KeyboardInterrupt]

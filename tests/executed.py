@@ -9,8 +9,14 @@ PAGES = build.BUILD / "pages" / "smoke"
 
 
 def table(name: str) -> pd.DataFrame:
-    """The table NAME.csv that a page wrote; empty text stays text."""
-    return pd.read_csv(PAGES / f"{name}.csv", keep_default_na=False)
+    """The table NAME.csv that a page wrote; an empty text stays text, an empty number is NaN."""
+    written = pd.read_csv(PAGES / f"{name}.csv", keep_default_na=False)
+    for column in written.select_dtypes("str"):
+        filled = written[column] != ""
+        numbers = pd.to_numeric(written[column], errors="coerce")
+        if filled.any() and numbers[filled].notna().all():
+            written[column] = numbers
+    return written
 
 
 def glued(name: str, key: str) -> str:

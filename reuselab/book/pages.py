@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import html
 import os
 import time
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import pandas as pd
 import papermill
 import yaml
 from nbformat import NotebookNode
+from pandas.api.types import is_float
 from pandas.io.formats.style import Styler
 
 from reuselab.book import photographs
@@ -81,8 +83,17 @@ def keep(table: pd.DataFrame, name: str) -> None:
 
 
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
-    """`table` as a page shows it: floats with `precision` digits, its index only where asked for."""
-    styled = table.style.format(precision=precision).set_table_attributes(f'class="dataframe {kind}"')
+    """`table` as a page shows it: floats with `precision` digits, its index only where asked for.
+
+    Whatever a cell or a name holds is shown as text, and is no markup.
+    """
+
+    def plain(value: Any) -> str:
+        return f"{value:.{precision}f}" if is_float(value) else html.escape(str(value))
+
+    styled = table.style.format(plain).set_table_attributes(f'class="dataframe {kind}"')
+    for axis in ("index", "columns"):
+        styled.format_index(plain, axis=axis).format_index_names(plain, axis=axis)
     return styled if index else styled.hide(axis="index")
 
 

@@ -23,6 +23,7 @@ from reuselab.figures.style import (
     name_lines,
     retrain_color,
     retrain_label,
+    short,
 )
 from reuselab.stats import interval
 
@@ -198,13 +199,12 @@ def one_bob(bob: Explained, rho: float, retrain: int, table: pd.DataFrame, count
 
 
 def _class(bob: Explained, which: int) -> str:
-    return bob.pairs.second.classes[bob.answers[which]]
+    return short(bob.pairs.second.classes[bob.answers[which]])
 
 
 def _labels_of(pairs: Pairs, which: int) -> str:
-    return (
-        f"{pairs.first.classes[pairs.alice_labels[which]]} | {pairs.second.classes[pairs.bob_labels[which]]}"
-    )
+    hers, his = pairs.first.classes[pairs.alice_labels[which]], pairs.second.classes[pairs.bob_labels[which]]
+    return f"{short(hers)} | {short(his)}"
 
 
 def _picture(axes: Axes, pairs: Pairs, which: int) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
+from reuselab.figures.style import INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, log_across
 from reuselab.stats import interval
 from reuselab.theory import linear
 
@@ -115,6 +115,7 @@ def early_stopping(stopped: pd.DataFrame, converged: float) -> Figure:
         axes.fill_between(rows.steps, rows.low, rows.high, color=shade, alpha=0.2, lw=0)
     axes.axhline(converged, color=REFERENCE_COLOR, ls="--", label="both converged")
     axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
-    axes.set(xscale="log", xlabel="gradient steps", ylabel="gain over scratch")
+    log_across(axes)
+    axes.set(xlabel="gradient steps", ylabel="gain over scratch")
     axes.legend(frameon=False, fontsize=9)
     return drawing

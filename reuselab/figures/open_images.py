@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from reuselab.claims import open_images as claim
-from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, REFERENCE_COLOR, drawn
+from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, REFERENCE_COLOR, drawn, short
 
 GAIN, NEAR = "PuOr_r", "cividis"  # colour maps: orange above 0, purple below it; and of nearness
 HELD = ("Alice's task", "Bob's task")
@@ -68,7 +68,7 @@ def heat_maps(rows: pd.DataFrame) -> Figure:
     In the order of a clustering by nearness alone. Dots tell the two classes of each task.
     """
     order, names, count = claim.task_order(rows), claim.class_order(rows), len(claim.tasks(rows))
-    strip, top = 1.6 * len(names), 0.25 + 0.055 * max(map(len, names))  # widths in cells, heights in inches
+    strip, top = 1.6 * len(names), 0.25 + 0.055 * _longest(names)  # widths in cells, heights in inches
     cell = 7.6 / (strip + 2 * count + 3)
     height = top + (count + strip) * cell + 0.85
     drawing = Figure(figsize=(8, height))
@@ -112,7 +112,7 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     names, tasks = claim.class_order(rows), claim.tasks(rows)
     this, size = tasks.index(task), len(names)
     gain, near = claim.gains(rows).mean(0), claim.near(rows)[this]
-    width = 0.085 * max(map(len, names))  # inches
+    width = 0.085 * _longest(names)  # inches
     height = ROW * size + 0.7 * width + 0.8
     drawing = Figure(figsize=(8, height))
     drawing.set_layout_engine("none")
@@ -127,8 +127,8 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     i, j = (names.index(name) for name in task.split("|"))
     for x, y in ((i, j), (j, i)):
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=BOB_COLOR, lw=3))
-    axes.set_xticks(range(size), names, rotation=40, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(size), names)
+    axes.set_xticks(range(size), map(short, names), rotation=40, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(size), map(short, names))
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(
@@ -137,6 +137,10 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     )
     drawing.suptitle(_title(rows, held, task), fontsize=11, x=0.01, y=1 - 0.08 / height, ha="left")
     return drawing
+
+
+def _longest(names: list[str]) -> int:
+    return max(len(short(name)) for name in names)
 
 
 def _triangle(names: list[str], tasks: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,7 +161,7 @@ def _write(axes: Axes, values: NDArray[np.float64], picture: AxesImage, words) -
 
 
 def _title(rows: pd.DataFrame, held: str, task: str) -> str:
-    words = task.replace("|", " or ")
+    words = " or ".join(map(short, task.split("|")))
     if held == HELD[0]:
         accuracy = rows[(rows.method == claim.ALICE) & (rows.alice == task)].alice_accuracy.mean()
         return f"Alice: {words}, accuracy {accuracy:.2f}. Each cell a Bob."
@@ -188,11 +192,11 @@ def _members(
     if across:
         axes.plot(along, classes, "o", color=INK, ms=2.6, mec="none")
         axes.set(xlim=limits, ylim=(len(names) - 0.5, -0.5), xticks=[])
-        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.set_yticks(range(len(names)), map(short, names), fontsize=7)
     else:
         axes.plot(classes, along, "o", color=INK, ms=2.6, mec="none")
         axes.set(ylim=limits[::-1], xlim=(-0.5, len(names) - 0.5), yticks=[])
-        axes.set_xticks(range(len(names)), names, fontsize=7, rotation=90)
+        axes.set_xticks(range(len(names)), map(short, names), fontsize=7, rotation=90)
         axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

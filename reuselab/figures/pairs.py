@@ -19,6 +19,7 @@ from reuselab.figures.style import (
     light_grid,
     name_lines,
     read_on_the_right,
+    short,
 )
 
 
@@ -142,7 +143,7 @@ def _gallery(axes: Axes, sample: Pairs, columns: int = 2) -> None:
         y, x = i // columns * (height + down) + down, i % columns * (width + across)
         wall[y : y + height, x : x + width] = picture
         labels = sample.first.classes[sample.alice_labels[i]], sample.second.classes[sample.bob_labels[i]]
-        axes.text(x + width / 2, y - down / 3, ", ".join(labels), ha="center", fontsize=9)
+        axes.text(x + width / 2, y - down / 3, ", ".join(map(short, labels)), ha="center", fontsize=9)
     shown = np.ma.masked_invalid(wall[..., 0]) if channels == 1 else np.nan_to_num(wall, nan=1.0)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
     axes.axis("off")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from reuselab.claims.phase_diagram import METHODS
 from reuselab.figures.deep_linear import FINE_TUNED, LINEAR, RIDGE, SCRATCH
-from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn
+from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn, log_across
 from reuselab.stats import summary
 from reuselab.theory import linear
 
@@ -134,7 +134,9 @@ def distance_sweeps(sweeps: pd.DataFrame) -> Figure:
         row[0].set_ylabel(f"gain, {name}")
         row[0].set_ylim(-1.05, 1.05)
     for axes, (column, name) in zip(panels[-1], axis_names.items()):
-        axes.set(xlabel=name, xscale="linear" if column == "overlap" else "log")
+        axes.set_xlabel(name)
+        if column != "overlap":
+            log_across(axes)
     drawing.legend(
         *panels[0, 0].get_legend_handles_labels(),
         loc="outside upper center",

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from reuselab.stats import summary
 
@@ -35,6 +37,7 @@ FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reuselab",
+    "text.parse_math": False,  # a name with $ in it is a name, no formula
     "font.size": 11,
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "axes.spines.top": False,
@@ -59,7 +62,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         caption = (
-            f"<figcaption>{html.escape(self.caption)} <code>{self.source}</code></figcaption>"
+            f"<figcaption>{html.escape(self.caption)} <code>{html.escape(self.source)}</code></figcaption>"
             if self.caption
             else ""
         )
@@ -67,11 +70,15 @@ class Shown:
 
 
 def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
-    """Let `draw` work in the book's style and give it a keyword `caption`, which screen readers get too."""
+    """Let `draw` work in the book's style and give it a keyword `caption`, which screen readers get too.
+
+    Every text in the drawing is shown as it is: none is a formula, and none is markup in the SVG.
+    """
 
     @wraps(draw)
     def wrapper(*args, caption: str = "", **options) -> Shown:
-        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
             return Shown(
                 _svg(draw(*args, **options), caption or draw.__name__),
                 caption,
@@ -89,7 +96,7 @@ def _svg(drawing: Figure, label: str) -> str:
         )
         svg = out.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = re.sub(r' id="[^"]*_\d+"| transform="rotate\(-0 [^"]*"', "", svg).replace(INK, "currentColor")
+    svg = re.sub(r"<[^>]*>", _tag, svg)
     svg = re.sub(r">\s+<", "><", svg.replace("<g/>", ""))  # a third of a figure with many numbers
     width = drawing.get_figwidth()
     attributes = (
@@ -97,6 +104,18 @@ def _svg(drawing: Figure, label: str) -> str:
         f"style='min-width: {3.6 * width:g}rem; max-width: {6.5 * width:g}rem'"
     )
     return svg.replace("<svg ", f"<svg {attributes} ", 1)
+
+
+def _tag(tag: re.Match[str]) -> str:
+    """`tag` as `_svg` wants it. What stands between tags is text, and stays."""
+    attributes = re.sub(r' id="[^"]*_\d+"| transform="rotate\(-0 [^"]*"', "", tag[0])
+    return attributes.replace(INK, "currentColor")
+
+
+def short(name: str) -> str:
+    """`name`, which no rule of ours keeps short, in one line of at most 40 characters."""
+    line = " ".join(name.split())
+    return line if len(line) <= 40 else line[:39] + "…"
 
 
 def retrain_label(retrain: int, blocks: int) -> str:
@@ -141,6 +160,13 @@ def name_lines(axes: Axes, labels: Sequence[tuple[float, str, str]], gap: float 
 def light_grid(axes: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
     """Faint lines to read values by."""
     axes.grid(axis=axis, color=REFERENCE_COLOR, alpha=0.25, lw=0.6)
+
+
+def log_across(axes: Axes) -> None:
+    """A logarithmic scale across, its numbers in plain text: Matplotlib's own are formulas."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(LogFormatter())
 
 
 def read_on_the_right(axes: Axes, label: str) -> None:

@@ -2,20 +2,16 @@
 
 import functools
 import http.server
-import shutil
 import threading
 
 import pytest
 import yaml
+from looking import READY
 
 from reuselab.book import build
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHONE, DESKTOP = {"width": 390, "height": 900}, {"width": 1280, "height": 900}
 
-# What a page has drawn when it is ready: its fonts, and where it has any, its formulas.
-READY = "() => Promise.all([document.fonts.ready, window.MathJax?.startup?.promise]).then(() => true)"
 # Whether the explorer shows one frame, and another than `drawn`.
 ANOTHER_FRAME = """drawn => {
   const frames = [...document.querySelectorAll('.widget-subarea .rl-figure')];
@@ -40,18 +36,6 @@ def address(built):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        try:
-            launched = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium to look at the book with: {error.message.splitlines()[0]}")
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +116,27 @@ def test_figures_follow_the_dark_mode(visit):
     light, dark = ink("light"), ink("dark")
     assert light[0] == light[1] and dark[0] == dark[1]
     assert light != dark
+
+
+def test_the_search_finds_a_page_and_quotes_it(visit, address):
+    view = visit("book/intro", DESKTOP)
+    view.locator("form.bd-search input").first.evaluate(
+        "input => { input.value = 'overlap'; input.form.submit(); }"
+    )
+    view.wait_for_url(f"{address}search.html?q=overlap")
+    view.locator("#search-results li p").first.wait_for()
+
+
+def test_the_button_that_prints_a_page_works(visit):
+    view = visit("book/intro", DESKTOP)
+    view.evaluate("window.print = () => { window.printed = true }")
+    view.locator(".btn-download-pdf-button").evaluate("button => button.click()")
+    assert view.evaluate("window.printed")
+
+
+def test_every_page_with_a_script_says_which_scripts_may_run(built):
+    pages = [path for path in built.parent.rglob("*.html") if "_static" not in path.parts]
+    policy = '<meta http-equiv="Content-Security-Policy"'
+    with_scripts = [text for text in (path.read_text() for path in pages) if "<script" in text]
+    assert len(with_scripts) > len(documents())
+    assert all(text.index(policy) < text.index("<script") for text in with_scripts)

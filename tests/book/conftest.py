@@ -1,0 +1,16 @@
+"""A browser for the tests that look at pages."""
+
+import pytest
+from looking import CHROMIUM, FLAGS
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        try:
+            launched = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium to look at the book with: {error.message.splitlines()[0]}")
+        yield launched
+        launched.close()

@@ -7,3 +7,11 @@ window.MathJax.startup = Object.assign({}, window.MathJax.startup, {
   },
 });
 window.MathJax.Hub = { Queue() {} };
+
+// The policy of the book forbids scripts in attributes, where the theme has this button's.
+document.addEventListener('click', (event) => {
+  if (event.target.closest('.btn-download-pdf-button')) {
+    event.preventDefault();
+    window.print();
+  }
+});

@@ -91,9 +91,12 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
     def plain(value: Any) -> str:
         return f"{value:.{precision}f}" if is_float(value) else html.escape(str(value))
 
-    styled = table.style.format(plain).set_table_attributes(f'class="dataframe {kind}"')
-    for axis in ("index", "columns"):
-        styled.format_index(plain, axis=axis).format_index_names(plain, axis=axis)
+    def name(value: Any) -> str | None:
+        return None if value is None else plain(value)
+
+    styled = table.rename_axis(index=name, columns=name).style.format(plain)
+    styled.format_index(plain, axis="index").format_index(plain, axis="columns")
+    styled.set_table_attributes(f'class="dataframe {kind}"')
     return styled if index else styled.hide(axis="index")
 
 

@@ -38,3 +38,12 @@ def test_one_task_writes_the_gain_of_every_other_in_points(rows, held, title):
 def test_the_triangle_of_a_task_holds_every_value_once_below_the_diagonal():
     table = figures._triangle(["a", "b", "c"], ["b|a", "a|c", "b|c"], np.array([1.0, 2.0, 3.0]))
     assert np.array_equal(table, [[np.nan] * 3, [1, np.nan, np.nan], [2, 3, np.nan]], equal_nan=True)
+
+
+@pytest.mark.hostile("input")
+def test_a_class_with_an_endless_name_fits_into_both_drawings(rows):
+    endless = "$<b>" + "x" * 500
+    tasks = {task: task.replace("airplane", endless) for task in claim.tasks(rows)}
+    named = rows.replace({"alice": tasks}).rename(columns=tasks)
+    for shown in (figures.heat_maps(named), figures.one_task(named, figures.HELD[0], f"{endless}|dog")):
+        assert "$&lt;b&gt;xxx" in shown.svg and "x" * 40 not in shown.svg

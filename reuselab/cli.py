@@ -25,7 +25,7 @@ class Group(click.Group):
             raise click.UsageError(error.message + hint, error.ctx) from None
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Run the pages of the companion, and build its book."""
     with _refusals():
@@ -206,7 +206,7 @@ def import_(file: Path) -> None:
         )
 
 
-@cli.group(cls=Group)
+@cli.group(cls=Group, no_args_is_help=False)
 def data() -> None:
     """List the image sets, and fetch them."""
 
@@ -361,5 +361,6 @@ def main() -> None:
 
 
 def _command() -> None:
+    places.shorten_temporary()
     with cli.make_context("reuselab", sys.argv[1:]) as context:
         cli.invoke(context)

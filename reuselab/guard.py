@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -89,7 +90,7 @@ def _told(error: BaseException) -> tuple[int, str]:
             return 2, error.format_message()
         case Failed():
             return 1, str(error)
-        case BrokenPipeError() if not _stdout_takes_all():
+        case BrokenPipeError() if _nobody_reads():
             return 1, ""
     return 1, _cause(error) + _log(error)
 
@@ -122,6 +123,15 @@ def _log(error: BaseException) -> str:
                 log.write(text)
             return f" (traceback in {path})"
     return ""
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe that its reader has closed."""
+    with suppress(OSError, AttributeError):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False
 
 
 def _stdout_takes_all() -> bool:

@@ -1,6 +1,7 @@
 """Where files lie: the project's own, in a checkout or carried by the installed package, and what is made."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from reuselab.check import shorten
@@ -13,6 +14,17 @@ SOURCES = CHECKOUT or PACKAGE / "carried"  # notebooks, book and results; setup.
 def made() -> Path:
     """Where what is built goes: `_build` of the checkout, or where there is none, of the current folder."""
     return (CHECKOUT or Path.cwd()) / "_build"
+
+
+def shorten_temporary() -> None:
+    """Take /tmp for temporary files where the name of their folder leaves no room for that of a socket."""
+    if not has_room_for_sockets(tempfile.gettempdir()) and os.access("/tmp", os.W_OK | os.X_OK):
+        os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
+
+
+def has_room_for_sockets(folder: str) -> bool:
+    """Whether a socket can lie in a folder of this name: the system allows about 104 bytes in all."""
+    return len(os.fsencode(folder)) <= 70
 
 
 def named(variable: str) -> Path | None:

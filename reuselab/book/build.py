@@ -7,6 +7,7 @@ import base64
 import fcntl
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -18,7 +19,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import repeat
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from reuselab.runs.study import deaf
 
 ROOT = places.SOURCES
 BUILD = Path(os.environ.get("REUSELAB_BUILD") or places.made()).resolve()
-SOCKET = 80  # bytes of a folder's name that leave room for a socket's: the system allows 104 or 108 in all
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # a dead kernel is told of in our own line
 
 # The first page and the scoreboard of a book that only tests the machinery say so, below their titles.
 SMALL = """
@@ -111,20 +111,17 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
 def _transport() -> Iterator[dict[str, str]]:
     """How a kernel is spoken to: over sockets in a folder of its own, so that no two kernels meet in one.
 
-    Over TCP where no folder for temporary files has a name short enough for a socket's.
+    Over TCP where the folder for temporary files has too long a name for sockets.
     """
-    for place in (tempfile.gettempdir(), "/tmp"):
-        if len(os.fsencode(place)) <= SOCKET and os.access(place, os.W_OK | os.X_OK):
-            sockets = tempfile.mkdtemp(dir=place)
-            remove = Finalize(
-                None, shutil.rmtree, [sockets, True], exitpriority=0
-            )  # when a pool is stopped too
-            try:
-                yield {"transport": "ipc", "ip": f"{sockets}/kernel"}
-            finally:
-                remove()
-            return
-    yield {"transport": "tcp"}
+    if not places.has_room_for_sockets(tempfile.gettempdir()):
+        yield {"transport": "tcp"}
+        return
+    sockets = tempfile.mkdtemp()
+    remove = Finalize(None, shutil.rmtree, [sockets, True], exitpriority=0)  # when a pool is stopped, too
+    try:
+        yield {"transport": "ipc", "ip": f"{sockets}/kernel"}
+    finally:
+        remove()
 
 
 @contextmanager
@@ -187,7 +184,8 @@ def notebooks(preset: str) -> dict[str, Path]:
     pool = ProcessPool(2, initializer=_end_with_parent, context=multiprocessing.get_context("spawn"))
     try:
         with deaf():
-            done = pool.map(page_notebook, names, repeat(preset)).result()
+            running = [pool.schedule(page_notebook, [name, preset]) for name in names]
+        done = (page.result() for page in running)
         return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
     except ProcessExpired as error:
         raise Failed(f"a process that runs pages died or was killed ({error})") from None

@@ -388,7 +388,7 @@ def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
         first.result()
     except (ProcessExpired, BrokenProcessPool) as error:
         raise Failed(
-            f"the worker processes do not start ({error}): "
+            f"the worker processes do not start ({error.__cause__ or error}): "
             'a script needs `if __name__ == "__main__":` around a study'
         ) from None
 

@@ -1,5 +1,6 @@
 """The edge of the command line: whatever ends a command early leaves one line and an exit status."""
 
+import atexit
 import errno
 import os
 import select
@@ -43,24 +44,27 @@ def guarded(command: Callable[[], object]) -> int:
             command()
             if sys.stdout:
                 sys.stdout.flush()
-            return 0
+            status, line = 0, ""
         except BaseException as error:
             status, line = (130, _interrupted(error)) if pressed.is_set() else _told(error)
-    _drop_what_stdout_cannot_take()
-    if line and voice:
-        with suppress(OSError):
-            voice.write(f"reuselab: {' '.join(line.split())}\n")
-            voice.flush()
+        _drop_what_stdout_cannot_take()
+        if line and voice:
+            with suppress(OSError):
+                voice.write(f"reuselab: {' '.join(line.split())}\n")
+                voice.flush()
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C from here on ends it in silence
     return status
 
 
 @contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C is raised as ever; it is remembered, whatever is made of it, and silences stderr."""
+    """Ctrl-C is raised as ever, remembered, whatever is made of it, and silences stderr; a second one ends all."""
     pressed = threading.Event()
     usual = signal.getsignal(signal.SIGINT)
 
     def press(*received) -> None:
+        if pressed.is_set():
+            os._exit(130)
         pressed.set()
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         signal.default_int_handler(*received)

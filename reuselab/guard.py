@@ -58,7 +58,7 @@ def guarded(command: Callable[[], object]) -> int:
 
 @contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C is raised as ever, remembered, whatever is made of it, and silences stderr; a second one ends all."""
+    """Ctrl-C is raised as ever, remembered and silences stderr; a second one ends everything at once."""
     pressed = threading.Event()
     usual = signal.getsignal(signal.SIGINT)
 

@@ -74,7 +74,7 @@ class _Kernel(AsyncKernelManager):
 
     last_words = Unicode(config=True)
 
-    async def start_kernel(self, **options: Any) -> None:
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         with open(self.last_words, "w") as stderr:
             await super().start_kernel(stderr=stderr, **options)
 
@@ -114,12 +114,16 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
             log.unlink()
     except DeadKernelError:
         raise Failed(
-            f"page {name} failed: its kernel died or was killed, perhaps for want of memory (see {log})"
+            f"page {name} failed: its kernel died or was killed, perhaps for want of memory "
+            f"(see {log if log.stat().st_size else done})"
         ) from None
     except PapermillExecutionError as error:
         raise Failed(
             f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
         ) from None
+    finally:
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
     return done
 
 

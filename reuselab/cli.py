@@ -346,13 +346,13 @@ def _values(given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A parameter's value: JSON where it is JSON, else the text itself. ValueError where it is too deep."""
+    """A parameter's value: JSON where it is JSON, else the text. ValueError where that cannot be read."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-    except RecursionError:
-        raise ValueError(f"the value {shorten(text)} is nested too deep") from None
+    except (RecursionError, ValueError):
+        raise ValueError(f"the value {shorten(text)} is nested too deep or has too many digits") from None
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def guarded(command: Callable[[], object]) -> int:
         _drop_what_stdout_cannot_take()
         if line and voice:
             with suppress(OSError):
-                voice.write(f"reuselab: {' '.join(line.split())}\n")
+                voice.write(f"reuselab: {_in_one_line(line)}\n")
                 voice.flush()
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C from here on ends it in silence
     return status
@@ -77,6 +77,14 @@ def _ctrl_c() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+def _in_one_line(text: str) -> str:
+    """`text` with nothing in it that moves a terminal's cursor or changes its colours."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.split())
+    )
 
 
 def _interrupted(error: BaseException) -> str:

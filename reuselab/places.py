@@ -16,6 +16,14 @@ def made() -> Path:
     return (CHECKOUT or Path.cwd()) / "_build"
 
 
+def need_checkout() -> None:
+    """End a command that keeps something in the project's own `results` where there is only its copy."""
+    if not CHECKOUT:
+        raise SystemExit(
+            "reuselab: this writes into a checkout's results/, and reuselab is installed without one"
+        )
+
+
 def shorten_temporary() -> None:
     """Take /tmp for temporary files where the name of their folder leaves no room for that of a socket."""
     if not has_room_for_sockets(tempfile.gettempdir()) and os.access("/tmp", os.W_OK | os.X_OK):

@@ -226,4 +226,5 @@ def main(chosen: tuple[str, ...], sets: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
+    places.need_checkout()
     main()

@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import io
 import os
 import select
 import signal
@@ -39,6 +40,8 @@ def guarded(command: Callable[[], object]) -> int:
     unless it is a closed pipe that ends the command. From Ctrl-C on no library says anything there.
     """
     voice = sys.stderr
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no text can
     with _ctrl_c() as pressed:
         try:
             command()

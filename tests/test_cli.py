@@ -284,8 +284,8 @@ TYPED = st.sampled_from(sorted(FREELY)).flatmap(
 )
 
 
-@pytest.mark.hostile("input", 200)
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@pytest.mark.hostile("input", 150)
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(TYPED)
 def test_whatever_is_typed_leaves_one_line_at_most(harmless, typed):
     out, err = io.StringIO(), io.StringIO()

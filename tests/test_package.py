@@ -51,6 +51,12 @@ source = build.stage(build.BUILD / "source")
 assert build.BUILD == Path.cwd() / "_build" and store.folder() == Path.home() / ".reuselab"
 assert pages.parameters("pairs", "smoke", {}) and len(evidence.board()) and estimate.SECONDS.exists()
 assert build.key("pairs", {"base": "digits"})
+try:
+    places.need_checkout()
+except SystemExit as refusal:
+    assert "installed without one" in str(refusal)
+else:
+    raise AssertionError("results would be written into the package")
 print(places.CHECKOUT, *(sorted(path.name for path in (source / "book").glob("*.md"))))
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from reuselab import guard, places
 from reuselab.check import Failed, nearest, shorten
 
 
@@ -24,9 +25,12 @@ class Group(click.Group):
             raise click.UsageError(error.message + hint, error.ctx) from None
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Run the pages of the companion, and build its book."""
+    with _refusals():
+        for variable in ("REUSELAB_HOME", "REUSELAB_DATA"):
+            places.named(variable)
 
 
 preset_option = click.option(
@@ -73,9 +77,10 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, e
         (out / f"{page}.ipynb").touch()
     except OSError as error:
         raise click.UsageError(f"cannot write into {out}: {error.strerror}") from None
-    done = build.execute(page, values, out)
-    html = build.build_page(done)
-    click.echo("\n".join(str(path) for path in [done, html, *sorted(out.glob(f"{page}*.csv"))]))
+    with build.alone(out):
+        done = build.execute(page, values, out)
+        html = build.build_page(done)
+        click.echo("\n".join(str(path) for path in [done, html, *sorted(out.glob(f"{page}*.csv"))]))
 
 
 @cli.command()
@@ -102,11 +107,12 @@ def claims(preset: str) -> None:
     from reuselab.claims import registry
 
     _check_pages(preset)
-    build.notebooks(preset)
     folder = build.BUILD / "pages" / preset
-    board = registry.scoreboard(folder)
+    with build.alone(build.BUILD):
+        build.notebooks(preset)
+        board = registry.scoreboard(folder)
+        compared = agreement.compare(preset, folder)
     click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
-    compared = agreement.compare(preset, folder)
     click.echo(agreement.summary(preset, compared))
     if lines := [line for page in compared.values() for line in page]:
         click.echo("\n".join(lines))
@@ -151,10 +157,7 @@ def study(
         if out:
             exchange.writable(out)
         client = _client(scheduler) if scheduler is not None else None
-        try:
-            table = studies.study(cells, workers, client, time_limit=time_limit, retry_failed=retry_failed)
-        except KeyboardInterrupt as stop:
-            _stop(f"interrupted: {stop}", 130)
+        table = studies.study(cells, workers, client, time_limit=time_limit, retry_failed=retry_failed)
     if out:
         exchange.write(table, out)
     click.echo(f"{len(table):,} cells done, " + (f"in {out}" if out else "kept"))
@@ -203,7 +206,7 @@ def import_(file: Path) -> None:
         )
 
 
-@cli.group(cls=Group)
+@cli.group(cls=Group, no_args_is_help=False)
 def data() -> None:
     """List the image sets, and fetch them."""
 
@@ -334,34 +337,30 @@ def _client(address: str):
 
 def _values(given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Parameters by name. ValueError where one is given twice."""
-    values = {name: _value(text) for name, text in given}
-    if len(values) < len(given):
-        raise ValueError("each parameter can be given once")
+    values: dict[str, Any] = {}
+    for name, text in given:
+        if name in values:
+            raise ValueError(f"each parameter can be given once, and {shorten(name)} is given again")
+        values[name] = _value(text)
     return values
 
 
 def _value(text: str) -> Any:
-    """A parameter's value: JSON where it is JSON, else the text itself."""
+    """A parameter's value: JSON where it is JSON, else the text. ValueError where that cannot be read."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+    except (RecursionError, ValueError):
+        raise ValueError(f"the value {shorten(text)} is nested too deep or has too many digits") from None
 
 
 def main() -> None:
     """The command `reuselab`: exit status 0, 1 when a page fails, 2 for bad input, 130 when interrupted."""
-    try:
-        sys.exit(cli(standalone_mode=False))
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _stop("interrupted", 130)
-    except click.ClickException as error:
-        _stop(error.format_message(), 2)
-    except Failed as error:
-        _stop(str(error), 1)
+    sys.exit(guard.guarded(_command))
 
 
-def _stop(message: str, status: int) -> None:
-    click.echo("reuselab: " + " ".join(message.split()), err=True)
-    sys.exit(status)
+def _command() -> None:
+    places.shorten_temporary()
+    with cli.make_context("reuselab", sys.argv[1:]) as context:
+        cli.invoke(context)

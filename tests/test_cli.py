@@ -1,16 +1,30 @@
 """The command line as a person meets it: real processes, exit statuses, one line for each mistake."""
 
+import errno
+import io
+import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import nbformat
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from reuselab import cli
+from reuselab import cli, guard
 from reuselab.book import agreement, build, estimate, pages
+from reuselab.claims import registry
+from reuselab.runs import study
+from reuselab.sources import openimages
+from reuselab.sources import registry as image_sets
 
 COMMAND = Path(sys.executable).with_name("reuselab")
 
@@ -19,6 +33,8 @@ def reuselab(*arguments, **environment):
     return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, env=os.environ | environment)
 
 
+DEEP = "[" * 5000 + "]" * 5000  # JSON
+LONG = "a" * 256
 REFUSED = [
     (["rnu"], "No such command 'rnu'. (did you mean run?)"),
     (["run"], "Missing argument 'PAGE'"),
@@ -81,11 +97,25 @@ REFUSED = [
         "retrain must be a whole number from 0 to 5, the blocks of cnn, not 6",
     ),
     (["run", "pairs", "-p", "draws", "2000", "-p", "draws", "3000"], "each parameter can be given once"),
+    (["study", "-p", "rho", "0", "-p", "rho", "0"], "each parameter can be given once, and 'rho' is given"),
     (["run", "pairs", "-o", "/dev/null/out"], "cannot write into /dev/null/out"),
+    (["run", "pairs", "-o", "/proc/out"], "cannot write into /proc/out"),
+    (["run", "pairs", "-o", LONG], "File name too long"),
+    (["run", "pairs", "-p", "draws", DEEP], "is nested too deep"),
+    (["run", "pairs", "-p", "draws", "[" * 900 + "]" * 900], "draws must be a whole number"),
+    (["study", "-p", "rho", DEEP], "is nested too deep"),
+    (["study", "-p", "rho", "9" * 5000], "is nested too deep or has too many digits"),
+    (["study", "-o", f"{LONG}.csv"], "its folder must exist and be writable"),
+    (["export", f"{LONG}.csv"], "its folder must exist and be writable"),
+    (["export", "/proc/rows.csv"], "cannot write /proc/rows.csv: its folder must exist and be writable"),
+    (["import", f"{LONG}.csv"], "File name too long"),
+    ([], "Missing command"),
+    (["data"], "Missing command"),
 ]
 
 
-@pytest.mark.parametrize("arguments, message", REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("arguments, message", REFUSED, ids=[" ".join(a)[:60] for a, _ in REFUSED])
 def test_bad_input_gets_one_line_and_status_2_before_any_work(
     data_folder, monkeypatch, capsys, arguments, message
 ):
@@ -101,6 +131,200 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(
     assert err.startswith("reuselab: ") and err.count("\n") == 1
     assert message in err
     assert not list(data_folder.iterdir())
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("variable", ["REUSELAB_HOME", "REUSELAB_DATA"])
+@pytest.mark.parametrize("arguments", [["status"], ["run", "pairs"], ["data", "list"]], ids=" ".join)
+def test_a_home_of_nobody_is_refused(monkeypatch, capsys, variable, arguments):
+    monkeypatch.setenv(variable, "~nosuchuser/x")
+    monkeypatch.setattr(build, "execute", lambda *_: pytest.fail("work was begun"))
+    expected = f"reuselab: {variable} is '~nosuchuser/x', and there is no such user's home\n"
+    assert called(monkeypatch, capsys, *arguments) == (2, "", expected)
+
+
+def called(monkeypatch, capsys, *arguments):
+    """Exit status, stdout and stderr of the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["reuselab", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code, *capsys.readouterr()
+
+
+@pytest.mark.hostile("input")
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
+    path = tmp_path / f"{'a' * 251}.csv"
+    assert called(monkeypatch, capsys, "export", str(path)) == (0, f"0 rows in {path}\n", "")
+    assert path.exists() and len(list(tmp_path.iterdir())) == 2
+
+
+# What ends a command, its exit status, and the line for it up to the words on its traceback.
+FAULTS = [
+    (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room and run the same"),
+    (OSError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied; look at its rights, or name"),
+    (OSError("no number"), "OSError: no number"),
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),  # not that of stdout, which is read
+    (EOFError("cut short"), "EOFError: cut short"),
+    (MemoryError(), "not enough memory; ask for less at a time"),
+    (RecursionError("maximum recursion depth exceeded"), "something is nested too deep"),
+    (ModuleNotFoundError("no", name="papermill"), "papermill is not installed; pip install 'reuselab[book]'"),
+    (sqlite3.OperationalError("disk I/O error"), "OperationalError: disk I/O error"),
+    (ValueError("two\nlines\x1c and \u2028 more"), "ValueError: two lines and more"),
+    (ValueError("x" * 10_000), "ValueError: xxx"),
+    (SystemExit(0), "SystemExit: 0"),
+    (KeyError("\udcff"), "KeyError: "),
+]
+
+
+@pytest.mark.hostile("unforeseen error")
+@pytest.mark.parametrize("error, line", FAULTS, ids=[line[:30] for _, line in FAULTS])
+def test_what_nobody_foresaw_is_one_line_and_a_log(tmp_path, monkeypatch, capsys, error, line):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
+    assert guard.guarded(Mock(side_effect=error)) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"reuselab: {line}") and len(err.splitlines()) == 1 and len(err) < 900
+    (log,) = tmp_path.iterdir()
+    assert err.endswith(f" (traceback in {log})\n")
+    assert log.read_text().rstrip().splitlines()[0].startswith("Traceback")
+    assert type(error).__name__ in log.read_text()
+
+
+@pytest.mark.hostile("nowhere to write a log")
+def test_a_log_that_cannot_be_written_hides_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("REUSELAB_HOME", "/proc/home")
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/temporary")
+    assert guard.guarded(Mock(side_effect=RuntimeError("lost"))) == 1
+    assert capsys.readouterr().err == "reuselab: RuntimeError: lost\n"
+
+
+@pytest.mark.hostile("Ctrl-C")
+@pytest.mark.parametrize("made_of_it", [KeyboardInterrupt, ImportError, OSError, build.Failed])
+def test_ctrl_c_is_an_interruption_whatever_a_library_makes_of_it(monkeypatch, capsys, made_of_it):
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # to be had back
+
+    def pressed():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            print("Task exception was never retrieved", file=sys.stderr)
+            raise made_of_it from None
+
+    usual = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        assert guard.guarded(pressed) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert capsys.readouterr() == ("", "reuselab: interrupted\n")
+
+
+@pytest.mark.hostile("full or closed stdout")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize(
+    "stdout, line",
+    [("/dev/full", "reuselab: No space left on device; make room"), ("a pipe that nobody reads", "")],
+)
+def test_a_stdout_that_takes_nothing_is_one_line_or_none(tmp_path, stdout, line, buffered):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(stdout, "w") if stdout.startswith("/") else open(writing, "w") as out:
+        done = subprocess.run(
+            [COMMAND, "status"],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": buffered, "REUSELAB_HOME": str(tmp_path)},
+        )
+    assert done.returncode == 1 and done.stderr.startswith(line)
+    assert done.stderr.count("\n") == bool(line)
+
+
+# What a hostile user types: what no list names, after options that are there.
+NASTY = [
+    *("", " ", "-", "--", "-h", "--x", ".", "..", "~nobody", "/dev/null", "/dev/null/x.csv", "/proc/x.csv"),
+    *("x.csv", "x.parquet", "nowhere/x.csv", "a" * 300, "\x1b[31m", "\udcff", "a\nb", "%s", "\u202e", "null"),
+    *(
+        "0",
+        "-1",
+        "1e999",
+        "NaN",
+        "9" * 400,
+        "9" * 5000,
+        "true",
+        '"',
+        "[0, 1]",
+        "[[0]]",
+        "[1e400, 2]",
+        "[[], []]",
+    ),
+    *('{"a": 1}', "[" * 900 + "]" * 900, DEEP, "digits", "mnist", "Dog,Cat", "a|b", "smoke", "[0.5, 0.5]"),
+]
+VALUES = (
+    st.sampled_from(NASTY)
+    | st.text(st.characters(exclude_characters="/\0"), max_size=8)
+    | st.lists(st.floats() | st.integers() | st.booleans() | st.text(max_size=3), max_size=4).map(json.dumps)
+    | st.floats().map(str)
+    | st.integers(-2, 2**70).map(str)
+)
+CELL = [f"-p {name}" for name in ("rho", "phi", "retrain", "seed", "base", "network", "alice_classes", "x")]
+FREELY = {
+    "run pairs": ["-p draws", "-p rhos", "-p phis", "-p base", "-p network", "-o", "--preset", "--estimate"],
+    "run deep_linear": ["-p d", "-p gammas", "-p seed", "-p x", "--out"],
+    "study": [*CELL, "-o", "--workers", "--time-limit", "--retry-failed", "--scheduler"],
+    "data fetch openimages": ["--classes", "--images", "--folder"],
+    **{command: ["", "--preset", "-h"] for command in ("book", "claims", "status", "data list", "")},
+    **{command: ["", "-p x"] for command in ("run", "export", "import", "data fetch")},
+}
+TYPED = st.sampled_from(sorted(FREELY)).flatmap(
+    lambda command: st.lists(st.tuples(st.sampled_from(FREELY[command]), VALUES), max_size=3).map(
+        lambda given: command.split() + [word for option, value in given for word in (*option.split(), value)]
+    )
+)
+
+
+@pytest.mark.hostile("input", 150)
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(TYPED)
+def test_whatever_is_typed_leaves_one_line_at_most(harmless, typed):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", ["reuselab", *typed]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as stop,
+    ):
+        cli.main()
+    status, lines = stop.value.code, err.getvalue().splitlines()
+    assert status in (0, 2), lines
+    assert len(lines) == (status == 2) and all(line.startswith("reuselab: ") for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.fixture
+def harmless(tmp_path, monkeypatch):
+    """A folder of its own for whatever is written, and nothing that takes long or goes out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("REUSELAB_DATA", str(tmp_path / "data"))
+    nothing = pd.DataFrame()
+    for place, name, value in (
+        (build, "execute", tmp_path / "page.ipynb"),
+        (build, "build_page", tmp_path / "page.html"),
+        (build, "build", tmp_path),
+        (build, "notebooks", {}),
+        (estimate, "estimate", ({}, 1.0)),
+        (registry, "scoreboard", pd.DataFrame(columns=["claim", "verdict", "effect", "who"])),
+        (agreement, "compare", {}),
+        (study, "ready", None),
+        (study._Study, "table", nothing),
+        (image_sets, "fetch", "whole"),
+        (image_sets, "state", "whole"),
+        (openimages, "fetch", "whole"),
+    ):
+        monkeypatch.setattr(place, name, Mock(return_value=value))
+    monkeypatch.setattr(cli, "_client", Mock(side_effect=ValueError("no scheduler")))
 
 
 def test_each_page_has_rules_of_its_own(tmp_path, monkeypatch):

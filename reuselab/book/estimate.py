@@ -6,6 +6,7 @@ from timeit import repeat
 
 import pandas as pd
 
+from reuselab import places
 from reuselab.book import build, kept
 from reuselab.experiment.cell import Cell, repeatable, train_alice
 
@@ -37,4 +38,5 @@ def keep(preset: str) -> None:
 
 
 if __name__ == "__main__":  # python -m reuselab.book.estimate PRESET
+    places.need_checkout()
     keep(sys.argv[1])

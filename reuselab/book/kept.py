@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from reuselab import places
 from reuselab.claims.parameters import KEPT
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = places.SOURCES / "results"
 REFERENCE = ("summary", "claims", "provenance")
 
 

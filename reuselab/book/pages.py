@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from pandas.api.types import is_float
 from pandas.io.formats.style import Styler
 
+from reuselab import places
 from reuselab.book import photographs
 from reuselab.check import known, shorten, text
 from reuselab.claims import module
@@ -24,7 +25,7 @@ from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
 from reuselab.runs.study import machine
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = places.SOURCES / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
 

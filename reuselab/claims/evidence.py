@@ -18,12 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import ttest_1samp
 
-from reuselab import stats
+from reuselab import places, stats
 from reuselab.claims import module, registry
 from reuselab.experiment.cell import Cell
 from reuselab.runs.study import grid, machine, study
 
-FOLDER = Path(__file__).resolve().parents[2] / "results" / "evidence"
+FOLDER = places.SOURCES / "results" / "evidence"
 FIRST_SEED = 10_000  # pilots have smaller ones
 # The image sets of Alice's half and of Bob's, and how many seeds each gets.
 SETS: dict[str, tuple[dict[str, str], int]] = {
@@ -226,4 +226,5 @@ def main(chosen: tuple[str, ...], sets: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
+    places.need_checkout()
     main()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,19 @@ LABELS = ("source", "images", "provenance", "cell")
 def writable(path: Path) -> Path:
     """`path`, or a ValueError in one line where no CSV or Parquet can be written there."""
     _kind(path)
-    if (
-        path.is_dir()
-        or not path.parent.is_dir()
-        or not os.access(path if path.exists() else path.parent, os.W_OK)
-    ):
-        raise ValueError(f"cannot write {path}: its folder must exist and be writable")
+    part = _part(path)
+    try:
+        if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+            raise PermissionError
+        part.touch()
+        part.unlink()
+    except OSError:
+        raise ValueError(f"cannot write {path}: its folder must exist and be writable") from None
     return path
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}.part")
 
 
 def _kind(path: Path) -> str:
@@ -36,7 +43,7 @@ def _kind(path: Path) -> str:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write `table` as CSV or Parquet; a file of that name is replaced whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    part = _part(path)
     try:
         table.to_csv(part, index=False) if _kind(path) == ".csv" else table.to_parquet(part, index=False)
         part.replace(path)

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reuselab import places
 from reuselab.check import Failed
 
 if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` needs neither
@@ -73,10 +74,9 @@ OUTSIDE = {
 
 def folder() -> Path:
     """The folder of kept rows: REUSELAB_HOME, else the checkout's `_build/home`, else `~/.reuselab`."""
-    if given := os.environ.get("REUSELAB_HOME"):
-        return Path(given).expanduser()
-    root = Path(__file__).resolve().parents[2]
-    return root / "_build" / "home" if (root / "pyproject.toml").exists() else Path.home() / ".reuselab"
+    if given := places.named("REUSELAB_HOME"):
+        return given
+    return places.made() / "home" if places.CHECKOUT else Path.home() / ".reuselab"
 
 
 @cache

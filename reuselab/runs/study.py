@@ -380,7 +380,7 @@ def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
 def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
     """Return when the workers have begun: one that is stopped earlier says so on stderr."""
     try:
-        with _deaf():
+        with deaf():
             first = pool.schedule(work, [source])
             for _ in range(workers):
                 while not begun.acquire(timeout=0.1) and not _lost(first):
@@ -388,7 +388,7 @@ def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
         first.result()
     except (ProcessExpired, BrokenProcessPool) as error:
         raise Failed(
-            f"the worker processes do not start ({error}): "
+            f"the worker processes do not start ({error.__cause__ or error}): "
             'a script needs `if __name__ == "__main__":` around a study'
         ) from None
 
@@ -409,23 +409,24 @@ def _heeded() -> Iterator[threading.Event]:
     """Ctrl-C is raised as ever, and remembered: Python drops what is raised in a finalizer."""
     heard = threading.Event()
 
-    def hear(*_: Any) -> None:
-        heard.set()
-        raise KeyboardInterrupt
+    usual: Any = signal.getsignal(signal.SIGINT)
 
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    here = usual and threading.current_thread() is threading.main_thread()
+    def hear(*received: Any) -> None:
+        heard.set()
+        usual(*received)
+
+    here = callable(usual) and threading.current_thread() is threading.main_thread()
     if here:
         signal.signal(signal.SIGINT, hear)
     try:
         yield heard
     finally:
         if here:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Processes begun in here never hear Ctrl-C, and this one not before they are: ending them is its part.
 
     Blocking the signal is for them; it does not keep Python from raising what another thread was told.

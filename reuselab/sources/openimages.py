@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from reuselab.check import Failed, known, nearest, shorten
 from reuselab.sources.download import Damaged, Gone, download, note_sums, part_of, read_sums, whole
-from reuselab.sources.readers import SIDE, Arrays, Splits, square
+from reuselab.sources.readers import SIDE, Arrays, Splits, TooLarge, square
 
 METADATA = "https://storage.googleapis.com/openimages"
 IMAGES = "https://open-images-dataset.s3.amazonaws.com"
@@ -278,6 +278,8 @@ def _read(folder: Path, ids: Sequence[str], side: int, losses: Losses) -> list[t
             images.append(square(path, side))
         except FileNotFoundError:
             losses.add("missing images", f"image {path} is missing")
+        except TooLarge as error:
+            losses.add("too large images", f"image {error}")
         except Exception as error:  # whatever a decoder makes of damaged bytes
             losses.add("damaged images", f"image {path} is damaged ({type(error).__name__})")
     return images

@@ -1,6 +1,8 @@
 """How image sets are read: their files, in their published form, to arrays of one shape."""
 
+import math
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,11 @@ from torch import Tensor
 PET_BREEDS = 37
 DIGITS_TEST = 500
 SIDE = 64  # pixels: height and width of a photograph that comes in many sizes
+PIXELS = 50_000_000  # of a photograph; a file of 20 kB can claim more, and take gigabytes to decode
+
+
+class TooLarge(OSError):
+    """A photograph of more than `PIXELS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +40,25 @@ Splits = dict[str, Arrays]  # "train" and "test"; no image is in both
 def square(path: Path, side: int = SIDE) -> Tensor:
     """The photograph in the file `path`, uint8 [3, side, side]: its largest central square, resized.
 
-    Raises OSError where the file is missing, damaged, cut short or no image.
+    Raises OSError where the file is missing, damaged, cut short or no image, and TooLarge, before anything is
+    decoded, where it has more than `PIXELS`.
     """
-    with Image.open(path) as image:
+    with _opened(path) as image:
         image.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded no larger than is needed
         fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+            image = Image.open(path)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise TooLarge(f"{path} has more than {PIXELS:,} pixels") from None
+    if math.prod(image.size) > PIXELS:
+        image.close()
+        raise TooLarge(f"{path} has more than {PIXELS:,} pixels")
+    return image
 
 
 def digits(root: Path) -> Splits:

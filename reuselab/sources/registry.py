@@ -13,6 +13,7 @@ from pathlib import Path
 
 import sklearn
 
+from reuselab import places
 from reuselab.check import Failed, known
 from reuselab.sources import openimages, published, readers
 from reuselab.sources.download import download, note_sums, part_of, read_sums
@@ -125,7 +126,7 @@ SETS = {
 
 def folder() -> Path:
     """The folder of image sets: REUSELAB_DATA, or `data` in the working directory."""
-    return Path(os.environ.get("REUSELAB_DATA") or "data").expanduser()
+    return places.named("REUSELAB_DATA") or Path("data")
 
 
 def origin(name: str) -> str:

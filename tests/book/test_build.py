@@ -1,10 +1,20 @@
 """Where the book is built: tests and `make book` never share a folder, nor the rows they keep."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 
-from reuselab.book import build
+import psutil
+import pytest
+from faulty import PATIENCE, wait_for
+
+from reuselab import places
+from reuselab.book import build, pages
 from reuselab.runs import store
 
 WHERE = "from reuselab.book import build; from reuselab.runs import store; print(build.BUILD, store.folder())"
@@ -27,3 +37,122 @@ def test_without_a_word_everything_lands_in_the_checkouts_build_folder():
 
 def test_the_third_party_files_are_fetched_once_for_both():
     assert build.vendor() == build.ROOT / "_build" / "vendor"
+
+
+PAGE = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+deadly = False
+```
+
+```{code-cell} ipython3
+import os, signal
+
+if deadly:
+    os.write(2, b"my last words")
+    os.kill(os.getpid(), signal.SIGKILL)
+```
+"""
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """A made page that kills its kernel where it is told to; the folder of its output."""
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path)
+    (tmp_path / "made.md").write_text(PAGE)
+    return tmp_path / "out"
+
+
+@pytest.mark.hostile("SIGKILL of a page's kernel")
+def test_a_killed_kernel_is_one_line_with_its_last_words_in_a_file(page, capfd):
+    with pytest.raises(build.Failed, match="page made failed: its kernel died or was killed") as failed:
+        build.execute("made", {"deadly": True}, page)
+    assert str(failed.value).endswith(f"(see {page / 'made.log'})")
+    assert (page / "made.log").read_text() == "my last words"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.hostile("a folder for temporary files whose name leaves no room for sockets")
+def test_a_kernel_does_without_sockets_in_a_folder_of_a_long_name(page, tmp_path, monkeypatch):
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert build.execute("made", {"deadly": False}, page).exists()
+    assert sorted(path.name for path in page.iterdir()) == ["made.ipynb"] and not list(long.iterdir())
+    monkeypatch.setenv("TMPDIR", str(long))
+    places.shorten_temporary()  # as the command line does, for processes that cannot do without
+    assert os.environ["TMPDIR"] == tempfile.gettempdir() == "/tmp"
+
+
+@pytest.mark.hostile("two builds at once")
+def test_who_builds_second_waits_and_says_for_whom(tmp_path, capsys):
+    order = []
+
+    def second():
+        with build.alone(tmp_path):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with build.alone(tmp_path):
+        waiting.start()
+        said = wait_for(lambda: capsys.readouterr().err)
+        order.append("first")
+    waiting.join()
+    assert said == f"reuselab: waiting for process {os.getpid()}, which builds in {tmp_path}\n"
+    assert order == ["first", "second"]
+
+
+@pytest.mark.hostile("Ctrl-C")
+def test_who_waits_can_be_interrupted(tmp_path, capsys):
+    """Pressed until it is heard: a signal that comes just before the system's call interrupts nothing."""
+    heard = threading.Event()
+
+    def hear(*_):
+        if not heard.is_set():
+            heard.set()
+            raise KeyboardInterrupt
+
+    def press():
+        wait_for(lambda: capsys.readouterr().err)
+        while not heard.wait(0.1):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    usual = signal.signal(signal.SIGINT, hear)
+    presser = threading.Thread(target=press)
+    try:
+        with build.alone(tmp_path):
+            presser.start()
+            with pytest.raises(KeyboardInterrupt), build.alone(tmp_path):
+                pytest.fail("two build at once")
+    finally:
+        presser.join()
+        signal.signal(signal.SIGINT, usual)
+
+
+def outlive(child):
+    """A process that begins another, as a build does, and does nothing more."""
+    process = multiprocessing.get_context("fork").Process(target=watch)
+    process.start()
+    child.send(process.pid)
+    time.sleep(PATIENCE)
+
+
+def watch():
+    build._end_with_parent()
+    time.sleep(PATIENCE)
+
+
+@pytest.mark.hostile("SIGKILL of a build")
+def test_what_runs_pages_ends_with_the_build():
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    parent = context.Process(target=outlive, args=[there])
+    parent.start()
+    child = here.recv()
+    parent.kill()
+    parent.join()
+    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)

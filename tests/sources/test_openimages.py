@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from served import NAMES, amazon, image_id, lay, made_files, real_folder, run, table
 
 from reuselab.experiment import bases
@@ -53,6 +54,24 @@ def test_the_subset_at_hand_is_a_base(made, data_folder):
             readers.SIDE,
         )
     assert bases.present("openimages") and len(bases.digest("openimages")) == 64
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("side", [7100, 9500, 13_500])  # Pillow warns of the second, and refuses the third
+def test_a_photograph_of_too_many_pixels_is_left_out_before_it_is_decoded(made, caplog, monkeypatch, side):
+    bomb = made / f"train/{image_id('train', 'Dog', 0)}.jpg"
+    Image.new("1", (side, side)).save(bomb, "png")
+    assert bomb.stat().st_size < 30_000
+    decode = Image.Image.convert
+    monkeypatch.setattr(
+        Image.Image,
+        "convert",
+        lambda image, mode: decode(image, mode) if image.width < side else pytest.fail(),
+    )
+    dogs = openimages.load(made, ["Dog", "Cat"])["train"].labels == 0
+    assert dogs.sum() == 3
+    told = f"image {bomb} has more than 50,000,000 pixels"
+    assert said(caplog) == [told, f"Open Images in {made}: too large images: 1; the rest is used"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What is kept, by which key, and when it counts."""
 
 import json
+import shutil
 import signal
 import sys
 from collections import Counter
 from dataclasses import replace
 
+import altered
 import pandas as pd
 import pytest
 import safetensors.torch
@@ -68,7 +70,9 @@ def lies_here(data_folder, monkeypatch):
             for split, part in registry.read("digits").items()
         }
 
-    monkeypatch.setitem(registry.SETS, "pets", replace(registry.SETS["digits"], place="pets", read=read))
+    monkeypatch.setitem(
+        registry.SETS, "pets", replace(registry.SETS["digits"], place="pets", folders=("",), read=read)
+    )
 
     def put(text):
         file.write_text(text)
@@ -318,3 +322,31 @@ def test_ctrl_c_counts_where_python_drops_what_it_raises(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="1 of 8 cells done"):
         study(CELLS, workers=1, home=tmp_path)
     assert dropped == [KeyboardInterrupt]
+
+
+@pytest.mark.hostile("changed image set")
+@pytest.mark.parametrize("name, what", altered.CHANGES)
+def test_a_changed_set_makes_its_rows_and_failures_stale_at_once_until_it_is_put_back(
+    name, what, data_folder, tmp_path_factory, monkeypatch
+):
+    altered.LAY[name](data_folder, monkeypatch)
+    laid = shutil.copytree(data_folder, tmp_path_factory.mktemp("laid") / "sets")
+    cells = Cell(base=name, seed=0), Cell(bob_base=name, seed=1), Cell(seed=2)
+    with Store(laid.parent) as store:
+
+        def valid():
+            images = stores.identities([name, "digits"])
+            finished = store.find(row_name(cell, images) for cell in cells)
+            return [(row.status, row.measures.get("seed")) for row in finished.values()]
+
+        images = stores.identities([name, "digits"])
+        for cell, error in zip(cells, ("", "no luck", "")):
+            store.keep(cell, images, {"seed": cell.seed}, error, {})
+        all_rows = valid()
+        assert len(all_rows) == 3
+        with pytest.MonkeyPatch.context() as patch:
+            altered.CHANGES[name, what](data_folder, patch)
+            assert valid() == [("done", 2)], "only the row on other images counts"
+        shutil.rmtree(data_folder)
+        shutil.copytree(laid, data_folder)
+        assert valid() == all_rows

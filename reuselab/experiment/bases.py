@@ -145,7 +145,12 @@ def load(name: str, split: str) -> Base:
     """
     known("base", name, registry.SETS)
     known("split", split, SPLITS)
-    return _HELD.get({}).get((name, split)) or _base(registry.read(name)[split])
+    return _splits(name)[split]
+
+
+def _splits(name: str) -> dict[str, Base]:
+    """Both splits of an image set, as they were on the disk at one moment."""
+    return _HELD.get({}).get(name) or {split: _base(part) for split, part in registry.read(name).items()}
 
 
 @_kept_with
@@ -153,7 +158,7 @@ def _base(arrays: readers.Arrays) -> Base:
     return Base(arrays.images, arrays.labels, arrays.classes)
 
 
-_HELD: ContextVar[Mapping[tuple[str, str], Base]] = ContextVar("held")
+_HELD: ContextVar[Mapping[str, dict[str, Base]]] = ContextVar("held")
 
 
 @contextmanager
@@ -163,7 +168,7 @@ def held(names: Iterable[str]) -> Iterator[dict[str, str]]:
     Whatever happens to the files meanwhile. Raises as `load` does.
     """
     names = sorted(names)
-    before = _HELD.set({(name, split): load(name, split) for name in names for split in SPLITS})
+    before = _HELD.set({name: _splits(name) for name in names})
     try:
         yield {name: digest(name) for name in names}
     finally:
@@ -196,7 +201,8 @@ def digest(name: str) -> str:
 
     Raises as `load` does.
     """
-    return hashlib.sha256("".join(load(name, split).digest for split in SPLITS).encode()).hexdigest()
+    splits = _splits(name)
+    return hashlib.sha256("".join(splits[split].digest for split in SPLITS).encode()).hexdigest()
 
 
 def identity(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-CARRIED = ("notebooks", "book", "results", "_config.yml", "_toc.yml", "requirements.lock")
+CARRIED = ("notebooks", "book", "results", "_config.yml", "_toc.yml")
 
 
 class BuildPy(build_py):

@@ -24,7 +24,9 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import papermill
+import torch
 import yaml
 from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -38,13 +40,30 @@ from traitlets.config import Config
 from reuselab import places
 from reuselab.book import kept, pages, photographs
 from reuselab.check import Failed
-from reuselab.claims import evidence, registry
+from reuselab.claims import evidence, registry, semantics
 from reuselab.experiment import bases
-from reuselab.runs.study import deaf
+from reuselab.runs import store
+from reuselab.runs.study import deaf, machine
+from reuselab.sources.registry import signature
 
 ROOT = places.SOURCES
 BUILD = Path(os.environ.get("REUSELAB_BUILD") or places.made()).resolve()
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # a dead kernel is told of in our own line
+
+# Environment variables that begin so change what is computed or drawn. (`execute` sets OMP_NUM_THREADS.)
+HEEDED = (
+    "ATEN_",
+    "CUDA_VISIBLE_DEVICES",
+    "DNNL_",
+    "MKL_",
+    "MPLBACKEND",
+    "NPY_",
+    "NVIDIA_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TORCH_",
+)
 
 # The first page and the scoreboard of a book that only tests the machinery say so, below their titles.
 SMALL = """
@@ -170,34 +189,81 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def key(name: str, values: Mapping[str, Any]) -> str:
-    """One digest of all that an executed page depends on.
+def key(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """All that an executed page depends on: parts, in words, each with its contents or their digests by name.
 
-    That is its source, its parameters, its reference runs, the module, the images and the versions.
+    The images are those on the disk; `page_notebook` sees to it that they stay while the page runs.
     """
-    parts = [
-        (pages.NOTEBOOKS / f"{name}.md").read_text(),
-        json.dumps(values, sort_keys=True),
-        pages.source_digest(),
-        (ROOT / "requirements.lock").read_text(),
-        *(path.read_text() for path in sorted(kept.RESULTS.glob(f"*/*/{name}_*.csv"))),
-        *(bases.digest(base) for base in photographs.used(name, values)),
-    ]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    image_sets = photographs.used(name, values)
+    style = Path(matplotlib.matplotlib_fname())
+    return {
+        "source": pages.digests(pages.NOTEBOOKS, f"{name}.md"),
+        "parameters": {parameter: json.dumps(value) for parameter, value in values.items()},
+        "module": pages.digests(places.PACKAGE, "**/*.py"),
+        "versions": pages.versions(),
+        "machine": {"device": machine()["device"], "CPU": torch.backends.cpu.get_cpu_capability()},
+        "environment": {word: value for word, value in os.environ.items() if word.startswith(HEEDED)}
+        | {"REUSELAB_HOME": str(store.folder().resolve())},
+        "style": pages.digests(style.parent, style.name),
+        "images": {base: bases.identity(base) for base in image_sets},
+        "label trees": {base: semantics.tree_digest(base) for base in image_sets},
+        "reference runs": pages.digests(kept.RESULTS, *(f"*/*/{name}_{part}.csv" for part in kept.REFERENCE)),
+    }
+
+
+def outputs(name: str, folder: Path) -> dict[str, str]:
+    """What page `name` left in `folder`, each file's digest: NAME.ipynb, NAME.csv and NAME_*.csv.
+
+    Those of a page whose name begins with NAME_ are not among them.
+    """
+    others = tuple(other for other in pages.pages() if other.startswith(f"{name}_"))
+    files = pages.digests(folder, f"{name}.ipynb", f"{name}.csv", f"{name}_*.csv")
+    return {file: digest for file, digest in files.items() if not file.startswith(others)}
 
 
 def page_notebook(name: str, preset: str) -> Path:
-    """The executed page at `preset`, run again only when something that it depends on has changed."""
+    """The executed page at `preset`, run again only when something that it depends on has changed.
+
+    Or what it wrote is not there as it wrote it. Its stamp NAME.key keeps both. Raises Failed when something
+    changed while it ran.
+    """
     values = pages.parameters(name, preset, {})
     folder = BUILD / "pages" / preset
-    done, stamp = folder / f"{name}.ipynb", folder / f"{name}.key"
-    current = key(name, values)
-    if not (done.exists() and stamp.exists() and stamp.read_text() == current):
-        stamp.unlink(missing_ok=True)
-        print(f"running {name} at preset {preset}", flush=True)
+    stamp, before = folder / f"{name}.key", key(name, values)
+    if why := _why(stamp, before | {"outputs": outputs(name, folder)}):
+        print(f"running {name} at preset {preset}: {why}", flush=True)
+        for old in (stamp.name, *outputs(name, folder)):
+            (folder / old).unlink(missing_ok=True)
+        files = {base: signature(base)[0] for base in before["images"]}
         execute(name, values, folder)
-        stamp.write_text(current)
-    return done
+        what = changed(before, key(name, values))
+        if what or files != {base: signature(base)[0] for base in files}:
+            raise Failed(
+                f"page {name} cannot be kept, its {what or 'image files'} changed while it ran: "
+                "run the same command again"
+            )
+        stamp.write_text(json.dumps(before | {"outputs": outputs(name, folder)}, indent=1))
+    return folder / f"{name}.ipynb"
+
+
+def _why(stamp: Path, now: Mapping[str, dict[str, str]]) -> str:
+    """Why a page must be run again, in words, or ""."""
+    try:
+        what = changed(json.loads(stamp.read_text()), now)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return "it has not been run to its end"
+    return what and f"its {what} changed"
+
+
+def changed(before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> str:
+    """What of `now` is not as it was before, as "images (cifar10), versions (numpy, torch)"; "" if all is."""
+    words = []
+    for part, contents in now.items():
+        old = before.get(part, {})
+        names = sorted(name for name in {*old, *contents} if old.get(name) != contents.get(name))
+        if names:
+            words.append(f"{part} ({', '.join(names[:3])}{', ...' if names[3:] else ''})")
+    return ", ".join(words)
 
 
 def notebooks(preset: str) -> dict[str, Path]:

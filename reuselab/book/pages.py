@@ -3,9 +3,13 @@
 import ast
 import hashlib
 import html
+import json
 import os
+import platform
 import time
-from importlib.metadata import version
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pandas as pd
 import papermill
 import yaml
 from nbformat import NotebookNode
+from packaging.requirements import Requirement
 from pandas.api.types import is_float
 from pandas.io.formats.style import Styler
 
@@ -130,9 +135,30 @@ def show_facts(table: pd.DataFrame) -> Styler:
 
 
 def source_digest() -> str:
-    """SHA-256 over the module's source files."""
-    sha = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for path in sorted(package.rglob("*.py")):
-        sha.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    return sha.hexdigest()
+    """SHA-256 over the module's files."""
+    return hashlib.sha256(json.dumps(digests(places.PACKAGE, "**/*.py")).encode()).hexdigest()
+
+
+def digests(folder: Path, *patterns: str) -> dict[str, str]:
+    """SHA-256 of each file in `folder` that one of the glob `patterns` names, by its path there."""
+    paths = {path for pattern in patterns for path in folder.glob(pattern)}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Version of Python and of every installed package that the book needs, or that one of these needs."""
+    installed = {"Python": platform.python_version()}
+    wanted = [("reuselab", "book")]
+    for name, extra in wanted:
+        with suppress(PackageNotFoundError):
+            package = distribution(name)
+            installed[package.name] = package.version
+            for needed in map(Requirement, package.requires or ()):
+                if not needed.marker or needed.marker.evaluate({"extra": extra}):
+                    wanted += {(needed.name, more) for more in needed.extras or {""}} - set(wanted)
+    return installed

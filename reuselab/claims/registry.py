@@ -156,7 +156,8 @@ def scoreboard(folder: Path) -> pd.DataFrame:
         ]
     )
     no_verdicts = pd.DataFrame(columns=["claim", "verdict", "effect", "preset", "images"])
-    page_verdicts = [pd.read_csv(path) for path in sorted(folder.glob("*_claims.csv"))]
+    paths = [folder / f"{page}_claims.csv" for page in sorted({claim.page for claim in CLAIMS.values()})]
+    page_verdicts = [pd.read_csv(path) for path in paths if path.exists()]
     verdicts = pd.concat([no_verdicts, *page_verdicts])
     board = claims.merge(verdicts, on="claim", how="left").fillna({"verdict": "not run"}).fillna("")
     from_kept_run = board.preset.str.startswith(KEPT)

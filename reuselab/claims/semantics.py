@@ -4,6 +4,7 @@ A task is written "dog|cat", or "dog,cat|automobile,truck": groups of classes to
 (`bases.groups`).
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import chain, combinations, permutations
 from math import factorial
@@ -80,6 +81,15 @@ def tree(base: str) -> Tree:
         parents | {name: (f"superclass {names[k]}",) for name, k in zip(classes, of_class.tolist())},
         {name: name for name in classes},
     )
+
+
+def tree_digest(base: str) -> str:
+    """SHA-256 over the tree of kinds of an image set, or "" where it has none or that is not there."""
+    try:
+        there = tree(base)
+    except (ValueError, FileNotFoundError):
+        return ""
+    return hashlib.sha256(repr((there.root, there.parents, there.names)).encode()).hexdigest()
 
 
 # Tasks.

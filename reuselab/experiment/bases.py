@@ -1,10 +1,13 @@
 """Image sets, all in one shape, as the registry of image sets reads them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, wraps
 from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +17,22 @@ from reuselab.check import Rule, choice_of, known, shorten
 from reuselab.sources import readers, registry
 from reuselab.sources.registry import folder as folder
 from reuselab.sources.registry import origin as origin
+
+T = TypeVar("T")
+SPLITS = ("train", "test")
+
+
+def _kept_with(function: Callable[..., T]) -> Callable[..., T]:
+    """Its results are kept with its first argument, and leave memory with that."""
+
+    @wraps(function)
+    def remembered(owner: Any, *arguments: Any) -> T:
+        results = vars(owner).setdefault(f"{function.__name__}()", {})
+        if arguments not in results:
+            results[arguments] = function(owner, *arguments)
+        return results[arguments]
+
+    return remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +89,7 @@ class Base:
         grey = share @ level
         return grey.item(), (share @ level**2 - grey**2).sqrt().item()
 
-    @cache  # noqa: B019
+    @_kept_with
     def to(self, device: torch.device | str) -> "Base":
         """The same set on `device`, copied there once."""
         return Base(self.images.to(device), self.labels.to(device), self.classes)
@@ -79,6 +98,10 @@ class Base:
         """The same images with `channels` channels (grey repeated) at (height, width) `size`, antialiased."""
         if self.images.shape[1:] == (channels, *size):
             return self
+        return self._resized(channels, size)
+
+    @_kept_with
+    def _resized(self, channels: int, size: tuple[int, int]) -> "Base":
         images = self.images.expand(-1, channels, -1, -1)
         if images.shape[2:] != size:
             images = (
@@ -117,17 +140,39 @@ def base_rule(*more: str) -> Rule:
 def load(name: str, split: str) -> Base:
     """The `split` ("train" or "test") of image set `name`; no image is in both.
 
-    The same object until the set's files change. Raises ValueError for an unknown name and FileNotFoundError,
-    in one line, for a set that is not there.
+    The same object until the set's files change, and while it is `held`. Raises ValueError for an unknown
+    name and FileNotFoundError, in one line, for a set that is not there.
     """
     known("base", name, registry.SETS)
-    known("split", split, ("train", "test"))
-    return _base(registry.read(name)[split])
+    known("split", split, SPLITS)
+    return _splits(name)[split]
 
 
-@lru_cache(maxsize=64)
+def _splits(name: str) -> dict[str, Base]:
+    """Both splits of an image set, as they were on the disk at one moment."""
+    return _HELD.get({}).get(name) or {split: _base(part) for split, part in registry.read(name).items()}
+
+
+@_kept_with
 def _base(arrays: readers.Arrays) -> Base:
     return Base(arrays.images, arrays.labels, arrays.classes)
+
+
+_HELD: ContextVar[Mapping[str, dict[str, Base]]] = ContextVar("held")
+
+
+@contextmanager
+def held(names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Gives the `identity` of each image set; until it ends, `load` gives the very images that have these.
+
+    Whatever happens to the files meanwhile. Raises as `load` does.
+    """
+    names = sorted(names)
+    before = _HELD.set({name: _splits(name) for name in names})
+    try:
+        yield {name: digest(name) for name in names}
+    finally:
+        _HELD.reset(before)
 
 
 def present(name: str) -> bool:
@@ -156,9 +201,8 @@ def digest(name: str) -> str:
 
     Raises as `load` does.
     """
-    return hashlib.sha256(
-        "".join(load(name, split).digest for split in ("train", "test")).encode()
-    ).hexdigest()
+    splits = _splits(name)
+    return hashlib.sha256("".join(splits[split].digest for split in SPLITS).encode()).hexdigest()
 
 
 def identity(name: str) -> str:

@@ -4,7 +4,6 @@ Two knobs couple the halves. rho couples the labels, phi the pixels; at rho = ph
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -153,12 +152,10 @@ class Pairs:
         )
 
 
-@cache
 def match(first: Base, second: Base) -> tuple[Base, Base]:
     """Both image sets in one shape (see `common`)."""
     shape = common(first, second)
-    resized = first.resized(*shape)
-    return resized, resized if second is first else second.resized(*shape)
+    return first.resized(*shape), second.resized(*shape)
 
 
 def common(first: Base, second: Base) -> tuple[int, tuple[int, int]]:

@@ -40,7 +40,9 @@ from reuselab.experiment.models import Network
 from reuselab.runs.store import Outcome, Store, identities, image_sets, row_name, sha256, source
 
 LARGEST = 1_000_000
+OTHER_IMAGES = "a worker has other images than this study began with"
 _ONE = threading.Lock()
+source()  # read together with the code that it names, before anybody edits that
 
 
 def grid(**axes: Any) -> list[Cell]:
@@ -150,6 +152,10 @@ def _images(cells: list[Cell], client: Any) -> dict[str, str]:
     return images
 
 
+class Differs(Exception):
+    """What a worker has is not what the client named the rows by."""
+
+
 class _Job(NamedTuple):
     """Alice's training, for the Bobs who wait for it, or with her weights (a Dask future) one Bob's."""
 
@@ -237,9 +243,10 @@ class _Study:
         return None
 
     def _submit(self, job: _Job, pool: "_Pool") -> Future:
+        made_of = source(), self._images_of(job.alice_cell)
         if job.alice_weights:
-            return pool.submit(bob_row, job.bob_cells[0], job.alice_weights)
-        return pool.submit(train_alice, job.alice_cell)
+            return pool.submit(made_of, bob_row, job.bob_cells[0], job.alice_weights)
+        return pool.submit(made_of, train_alice, job.alice_cell)
 
     def _take(self, future: Future, running: dict[Future, _Job], waiting: deque[_Job], pool: "_Pool") -> None:
         """Keep what came of a job: rows, or an Alice whose Bobs are next."""
@@ -255,6 +262,9 @@ class _Study:
     def _queue(self, job: _Job, alice_weights: Any, waiting: deque[_Job]) -> None:
         waiting.extendleft(_Job(job.alice_cell, [cell], alice_weights) for cell in reversed(job.bob_cells))
 
+    def _images_of(self, cell: Cell) -> dict[str, str]:
+        return {name: self.images[name] for name in image_sets(cell)}
+
     def _alice_name(self, job: _Job) -> str:
         return alice_name(job.alice_cell, self.images)
 
@@ -266,14 +276,13 @@ class _Study:
             raise Failed(f"the Dask cluster was lost: {self._so_far()}") from None
         except FileNotFoundError as gone:  # an image set that was there when the study began
             raise Failed(f"{gone}: {self._so_far()}") from None
-        except Exception as error:
+        except Differs as difference:
+            raise Failed(f"{difference}: {self._so_far()}") from None
+        except Exception as error:  # also what no worker lived to tell: of the images it died of
+            here, begun = identities(image_sets(cell)), self._images_of(cell)
+            if any(here[name] not in ("", begun[name]) for name in begun):
+                raise Failed(f"{OTHER_IMAGES}: {self._so_far()}") from None
             return {}, {}, "".join(traceback.format_exception(error))
-        if provenance["source"] != source():
-            raise Failed(
-                "a worker has other code than this client: install the same version of reuselab on both"
-            )
-        if provenance.pop("images") != {name: self.images[name] for name in image_sets(cell)}:
-            raise Failed(f"a worker has other images than this study began with: {self._so_far()}")
         return result, provenance, ""
 
     def _keep(self, cell: Cell, measures: dict[str, Any], error: str, provenance: dict[str, Any]) -> None:
@@ -317,7 +326,7 @@ def alice_name(alice_cell: Cell, images: Mapping[str, str] | None = None) -> str
 class _Pool(NamedTuple):
     """Where jobs run.
 
-    submit: starts a function of this module and gives its future. room: how many may be under way. hold:
+    submit: starts `work` with what it is given, and gives its future. room: how many may be under way. hold:
     keeps an Alice's weights near.
     """
 
@@ -352,7 +361,7 @@ def _dask(client: Any, limit: float | None) -> Iterator[_Pool]:
     executor = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if gpus else {}))
     try:
         yield _Pool(
-            lambda function, *args: executor.submit(work, function, *args, limit=limit),
+            lambda *job: executor.submit(work, *job, limit=limit),
             max(64, 4 * threads),
             lambda weights: client.submit(bytes, weights, pure=False),
         )
@@ -369,9 +378,7 @@ def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
     pool = ProcessPool(workers, initializer=_begin, initargs=[begun, dict(os.environ)], context=context)
     try:
         _start(pool, workers, begun)
-        yield _Pool(
-            lambda function, *args: pool.schedule(work, [function, *args], timeout=limit), 2 * workers
-        )
+        yield _Pool(lambda *job: pool.schedule(work, job, timeout=limit), 2 * workers)
     finally:
         pool.stop()
         pool.join()
@@ -381,7 +388,7 @@ def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
     """Return when the workers have begun: one that is stopped earlier says so on stderr."""
     try:
         with deaf():
-            first = pool.schedule(work, [source])
+            first = pool.schedule(source)
             for _ in range(workers):
                 while not begun.acquire(timeout=0.1) and not _lost(first):
                     pass
@@ -446,10 +453,10 @@ def deaf() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _at_once(function: Callable, *args: Any) -> Future:
+def _at_once(*job: Any) -> Future:
     future: Future = Future()
     try:
-        future.set_result(work(function, *args))
+        future.set_result(work(*job))
     except Exception as error:
         future.set_exception(error)
     return future
@@ -458,19 +465,28 @@ def _at_once(function: Callable, *args: Any) -> Future:
 # What a worker does.
 
 
-def work(function: Callable, *args: Any, limit: float | None = None) -> tuple[Any, dict[str, Any]]:
+def work(
+    made_of: tuple[str, dict[str, str]], function: Callable, *args: Any, limit: float | None = None
+) -> tuple[Any, dict[str, Any]]:
     """(`function(*args)`, its provenance), alone in this process, whose threads and generator PyTorch shares.
 
-    args: a cell, if any, and its Alice's weights. limit: seconds until TimeoutError is raised in it, between
-    two steps of Python. (A pool of processes has its own clock.)
+    made_of: source and identities of the images to compute it from; they stay these to its end, whatever
+    happens on the disk. args: a cell, if any, and its Alice's weights. limit: seconds until TimeoutError is
+    raised in it, between two steps of Python. (A pool of processes has its own clock.) Raises Differs, before
+    it begins, where code or images are others here.
     """
-    with _ONE, cells_.repeatable(), _deadline(limit) if limit else nullcontext():
-        start = time.perf_counter()
-        result = function(*args)
-        seconds = round(time.perf_counter() - start, 4)
-    cells = args[:1]
-    made = machine(*(cell.bob_recipe.device for cell in cells))
-    return result, made | {"source": source(), "images": identities(_image_sets(cells)), "seconds": seconds}
+    code, images = made_of
+    if code != source():
+        raise Differs("a worker has other code than this client, install the same reuselab on both")
+    with _ONE, cells_.repeatable(), bases.held(images) as here:
+        if here != images:
+            raise Differs(OTHER_IMAGES)
+        with _deadline(limit) if limit else nullcontext():
+            start = time.perf_counter()
+            result = function(*args)
+            seconds = round(time.perf_counter() - start, 4)
+    made = machine(*(cell.bob_recipe.device for cell in args[:1]))
+    return result, made | {"source": code, "seconds": seconds}
 
 
 @cache

@@ -21,7 +21,7 @@ from reuselab.sources.published import Archive
 from reuselab.sources.readers import Splits
 
 SUMS = "reuselab.md5"
-UNSETTLED = 10**8  # nanoseconds in which a file can change twice under one time stamp
+UNSETTLED = 2 * 10**9  # nanoseconds in which a file can change twice under one time stamp
 
 Signature = tuple[str, ...]
 
@@ -80,7 +80,6 @@ _DIGITS = ImageSet(
     licence="CC BY 4.0",
     size="0.1 MB, with scikit-learn",
     place=str(Path(sklearn.__file__).parent / "datasets" / "data"),
-    folders=(),
     read=readers.digits,
 )
 _PETS = ImageSet(
@@ -145,45 +144,50 @@ def read(name: str) -> Splits:
     Raises ValueError for an unknown name and FileNotFoundError, in one line, for a set that is not there.
     """
     known("base", name, SETS)
-    root = folder()
-    signature, settled = _signature(name, root)
-    if name in _READ and _READ[name][0] == signature:
-        return _READ[name][1]
-    splits = _read(name, root)
-    if settled:
-        _READ[name] = signature, splits
-    return splits
-
-
-def _read(name: str, root: Path) -> Splits:
-    image_set, source = SETS[name], origin(name)
     try:
-        return image_set.read(root) if source == name else image_set.read(root, read(source))
+        return _read(name, folder())
     except Exception as error:  # whatever a decoder makes of damaged bytes
         reason = type(error).__name__ + (f": {error}" if isinstance(error, OSError) else "")
         raise FileNotFoundError(
-            f"base {name} is not in {root} or is damaged ({' '.join(reason.split())}): "
-            f"set REUSELAB_DATA to a folder with {image_set.place}, "
-            f"or run reuselab data fetch {source}{image_set.fetched_with}"
+            f"base {name} is not in {folder()} or is damaged ({' '.join(reason.split())}): "
+            f"set REUSELAB_DATA to a folder with {SETS[name].place}, "
+            f"or run reuselab data fetch {origin(name)}{SETS[name].fetched_with}"
         ) from None
 
 
-def _signature(name: str, root: Path) -> tuple[Signature, bool]:
-    """What changes when a file of the set does, and whether none changed so lately that a change could
+def _read(name: str, root: Path) -> Splits:
+    before, settled = signature(name)
+    kept = _READ.get(name)
+    if kept and kept[0] == before:
+        return kept[1]
+    del kept  # the old images need not be in memory beside the new
+    _READ.pop(name, None)
+    source = origin(name)
+    splits = SETS[name].read(root) if source == name else SETS[name].read(root, read(source))
+    if settled:
+        _READ[name] = before, splits
+    return splits
+
+
+def signature(name: str) -> tuple[Signature, bool]:
+    """What changes when a file of the set does, and whether all changed so long ago that no change can
     escape.
 
-    The name, size, times and inode of each file; their content is not read.
+    The name, size, times, device and inode of each file (where it is a link, of what it leads to) and of each
+    folder; their content is not read. A time that is yet to come is not long ago.
     """
-    image_set, lines, newest = SETS[name], [str(root.absolute())], 0
+    image_set, root = SETS[origin(name)], folder()
+    lines, newest = [str(root.absolute())], 0
     for place in (root / image_set.place / part for part in image_set.folders):
         if not place.is_dir():
             continue
         with os.scandir(place) as entries:
             files = sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
-        for path, status in files:
+        for path, status in [(str(place), place.stat()), *files]:
+            times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+            lines.append(f"{path} {status.st_size} {times} {status.st_dev} {status.st_ino}")
             newest = max(newest, status.st_ctime_ns)
-            lines.append(f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}")
-    return tuple(lines), not 0 <= time.time_ns() - newest < UNSETTLED
+    return tuple(lines), newest + UNSETTLED <= time.time_ns()
 
 
 # Fetching.

@@ -1,10 +1,13 @@
 """What is kept, by which key, and when it counts."""
 
 import json
+import shutil
 import signal
 import sys
 from collections import Counter
+from dataclasses import replace
 
+import altered
 import pandas as pd
 import pytest
 import safetensors.torch
@@ -18,6 +21,7 @@ from reuselab.runs import store as stores
 from reuselab.runs import study as studies
 from reuselab.runs.store import Store, row_name
 from reuselab.runs.study import grid, study
+from reuselab.sources import registry
 
 CELLS = grid(rho=[0, 1], seed=[0, 1], retrain=[1, 2], **TINY)
 
@@ -54,21 +58,26 @@ def test_no_two_cells_share_a_name():
 
 
 @pytest.fixture
-def lies_here(monkeypatch):
-    """Says which of the pets are here: the digits play them, and their identity is what it is called with."""
-    digits = {split: bases.load("digits", split) for split in ("train", "test")}
-    real_load, real_identity = bases.load, stores.identities(["digits"])["digits"]
-    monkeypatch.setattr(
-        bases, "load", lambda name, split: digits[split] if name == "pets" else real_load(name, split)
+def lies_here(data_folder, monkeypatch):
+    """Puts other images in place of the pets: digits, labelled by what it is called with; "" removes them."""
+    file = data_folder / "pets" / "order"
+    file.parent.mkdir()
+
+    def read(root):
+        turns = sum(file.read_bytes())
+        return {
+            split: replace(part, labels=part.labels.roll(turns))
+            for split, part in registry.read("digits").items()
+        }
+
+    monkeypatch.setitem(
+        registry.SETS, "pets", replace(registry.SETS["digits"], place="pets", folders=("",), read=read)
     )
 
-    def put(identity):
-        monkeypatch.setattr(
-            bases,
-            "identity",
-            lambda name: identity if name == "pets" else real_identity,
-            raising=False,
-        )
+    def put(text):
+        file.write_text(text)
+        if not text:
+            file.unlink()
 
     put("of 1,000 photographs")
     return put
@@ -153,6 +162,48 @@ def test_a_worker_with_other_images_than_the_client_is_refused(lies_here, tmp_pa
         assert set(store.counts().values()) == {0}
 
 
+@pytest.mark.hostile("images swapped during a study")
+def test_a_cell_keeps_to_its_images_when_others_take_their_place_and_leave_again(
+    lies_here, tmp_path, monkeypatch
+):
+    expected = [cell.run(grown) for grown in GROWS]
+    real = studies.bob_row
+
+    def swapped(*given):
+        lies_here("others")
+        row = real(*given)
+        lies_here("of 1,000 photographs")
+        return row
+
+    monkeypatch.setattr(studies, "bob_row", swapped)
+    rows = study(GROWS, workers=1, home=tmp_path)
+    pd.testing.assert_frame_equal(rows, pd.DataFrame(expected), check_exact=True)
+
+
+@pytest.mark.hostile("images swapped during a study")
+def test_no_failure_is_kept_of_a_cell_that_died_of_other_images(lies_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "work", lambda *_: lies_here("others") or 1 / 0)
+    with pytest.raises(Failed, match=r"^a worker has other images than this study began with: 0 of 4 cells"):
+        study(GROWS, workers=1, home=tmp_path)
+    with Store(tmp_path) as store:
+        assert set(store.counts().values()) == {0}
+
+
+@pytest.mark.hostile("a worker of another version")
+@pytest.mark.parametrize("function", ["train_alice", "bob_row"])
+def test_a_worker_of_other_code_neither_computes_nor_fails_for_the_client(function, tmp_path, monkeypatch):
+    real = studies.work
+
+    def other(made_of, *job):
+        return real(("0" * 64, made_of[1]) if job[0].__name__ == function else made_of, *job)
+
+    monkeypatch.setattr(studies, "work", other)
+    with pytest.raises(Failed, match=r"^a worker has other code than this client, .*: 0 of 4 cells done"):
+        study(CELLS[:4], workers=1, home=tmp_path)
+    with Store(tmp_path) as store:
+        assert set(store.counts().values()) == {0}
+
+
 def test_a_dask_client_without_the_images_asks_a_worker_for_their_identity(lies_here, monkeypatch):
     class Worker:
         def submit(self, function, names, pure):
@@ -163,9 +214,11 @@ def test_a_dask_client_without_the_images_asks_a_worker_for_their_identity(lies_
             def __init__(self, found):
                 self.result = lambda: found
 
+    lies_here("there")
+    there = bases.identity("pets")
     lies_here("")
     images = studies._images(GROWS, Worker())
-    assert images["pets"] == "there" and len(images["digits"]) == 64
+    assert images["pets"] == there and images["digits"] == bases.identity("digits")
 
 
 def test_a_database_of_an_earlier_format_is_set_aside(tmp_path, monkeypatch, capsys):
@@ -269,3 +322,31 @@ def test_ctrl_c_counts_where_python_drops_what_it_raises(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="1 of 8 cells done"):
         study(CELLS, workers=1, home=tmp_path)
     assert dropped == [KeyboardInterrupt]
+
+
+@pytest.mark.hostile("changed image set")
+@pytest.mark.parametrize("name, what", altered.CHANGES)
+def test_a_changed_set_makes_its_rows_and_failures_stale_at_once_until_it_is_put_back(
+    name, what, data_folder, tmp_path_factory, monkeypatch
+):
+    altered.LAY[name](data_folder, monkeypatch)
+    laid = shutil.copytree(data_folder, tmp_path_factory.mktemp("laid") / "sets")
+    cells = Cell(base=name, seed=0), Cell(bob_base=name, seed=1), Cell(seed=2)
+    with Store(laid.parent) as store:
+
+        def valid():
+            images = stores.identities([name, "digits"])
+            finished = store.find(row_name(cell, images) for cell in cells)
+            return [(row.status, row.measures.get("seed")) for row in finished.values()]
+
+        images = stores.identities([name, "digits"])
+        for cell, error in zip(cells, ("", "no luck", "")):
+            store.keep(cell, images, {"seed": cell.seed}, error, {})
+        all_rows = valid()
+        assert len(all_rows) == 3
+        with pytest.MonkeyPatch.context() as patch:
+            altered.CHANGES[name, what](data_folder, patch)
+            assert valid() == [("done", 2)], "only the row on other images counts"
+        shutil.rmtree(data_folder)
+        shutil.copytree(laid, data_folder)
+        assert valid() == all_rows

@@ -3,7 +3,10 @@ command line.
 """
 
 import io
+import os
 import re
+import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +21,7 @@ from torchvision.datasets import utils
 
 from reuselab.book import pages
 from reuselab.check import Failed
-from reuselab.experiment import bases, cell
+from reuselab.experiment import bases, cell, pairs
 from reuselab.experiment.cell import Cell
 from reuselab.sources import download, published, readers
 from reuselab.sources import registry as data
@@ -66,6 +69,107 @@ def test_a_page_runs_on_an_added_image_set(entry, data_folder, monkeypatch, tmp_
     values = pages.parameters("task_correlation", "smoke", few | {"test_pairs": 40, "bob_epochs": 2})
     rows = photographs.execute("task_correlation", values, tmp_path).tables["task_correlation"]
     assert set(rows.base) == {"mine"} and rows.bob_accuracy.between(0, 1).all()
+
+
+# Read anew when files change.
+
+
+@pytest.fixture
+def mnist(data_folder, monkeypatch):
+    """The folder of a made MNIST that has lain there for long."""
+    lay_mnist(data_folder / "MNIST/raw")
+    monkeypatch.setattr(data.time, "time_ns", lambda: 2**62)
+    return data_folder / "MNIST/raw"
+
+
+def flipped(path):
+    """The file's bytes, its last pixel another."""
+    content = path.read_bytes()
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.hostile("changed image set")
+@pytest.mark.parametrize("how", ["in place", "another file", "a link to it", "a link to the folder"])
+def test_other_pixels_are_noticed_whatever_size_and_time_a_file_says_it_has(how, mnist, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    path = mnist / "train-images-idx3-ubyte"
+    if how == "a link to the folder":
+        mnist = mnist.rename(elsewhere / "raw")
+        path.parent.symlink_to(mnist)
+    first, status = bases.identity("mnist"), path.stat()
+    other, mended = flipped(path), path.read_bytes()
+
+    def put(content):
+        if how == "in place":
+            before = path.stat().st_ctime_ns
+            while path.stat().st_ctime_ns == before:
+                path.write_bytes(content)
+                os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            return
+        new = elsewhere / content.hex()[-2:]
+        new.mkdir()
+        files = shutil.copytree(mnist, new / "raw") if how == "a link to the folder" else new
+        (files / path.name).write_bytes(content)
+        os.utime(files / path.name, ns=(status.st_atime_ns, status.st_mtime_ns))
+        if how == "another file":
+            (files / path.name).replace(path)
+        elif how == "a link to it":
+            path.unlink()
+            path.symlink_to(files / path.name)
+        else:
+            path.parent.unlink()
+            path.parent.symlink_to(files)
+
+    put(other)
+    assert bases.identity("mnist") != first
+    put(mended)
+    assert bases.identity("mnist") == first
+    assert path.stat().st_size == status.st_size and path.stat().st_mtime_ns == status.st_mtime_ns
+
+
+@pytest.mark.hostile("clock set back")
+def test_a_file_whose_time_is_yet_to_come_is_read_each_time(mnist, monkeypatch):
+    train = bases.load("mnist", "train")
+    assert bases.load("mnist", "train") is train
+    earliest = min(path.stat().st_ctime_ns for path in mnist.iterdir())
+    monkeypatch.setattr(data.time, "time_ns", lambda: earliest - 3600 * 10**9)
+    (mnist / "train-labels-idx1-ubyte").touch()
+    assert bases.load("mnist", "train") is not bases.load("mnist", "train")
+
+
+@pytest.mark.hostile("unreadable folder")
+def test_a_folder_that_cannot_be_listed_is_told_in_one_line(mnist, monkeypatch):
+    def denied(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(data.os, "scandir", denied)
+    with pytest.raises(
+        FileNotFoundError, match=r"^base mnist is not in .* \(PermissionError: .* denied\): set"
+    ):
+        bases.load("mnist", "train")
+    assert bases.identity("mnist") == ""
+
+
+def test_images_and_what_was_made_of_them_leave_memory_when_others_take_their_place(mnist):
+    train = bases.load("mnist", "train")
+    assert train.to("cpu") is train.to("cpu") and train.resized(3, (28, 28)) is train.resized(3, (28, 28))
+    pairs.sample((train, bases.load("digits", "train")), 10, pairs.joint(10, 0))
+    gone = [weakref.ref(held) for held in (train, train.images, train.to("cpu"), train.resized(3, (28, 28)))]
+    del train
+    assert None not in [held() for held in gone], "they are kept while they stay"
+    lay_mnist(mnist, seed=1)
+    bases.load("mnist", "train")
+    assert [held() for held in gone] == [None] * 4
+
+
+@pytest.mark.hostile("images swapped during a study")
+def test_held_images_stay_what_they_are_while_the_files_change(mnist):
+    with bases.held({"mnist"}) as identities:
+        train = bases.load("mnist", "train")
+        lay_mnist(mnist, seed=1)
+        assert bases.load("mnist", "train") is train
+        assert identities == {"mnist": bases.digest("mnist")}
+    assert bases.load("mnist", "train") is not train and identities["mnist"] != bases.digest("mnist")
 
 
 # Whole sets, made small in their published format.

@@ -52,6 +52,11 @@ class Trend:
     few: str = ""
 
     @property
+    def p_in_words(self) -> str:
+        """p, or that there is no test."""
+        return "no test" if self.few else f"{self.p:.1g}"
+
+    @property
     def verdict(self) -> str:
         """The rule.
 
@@ -90,17 +95,13 @@ def few(counts: Mapping[str, int], fewest: int = FEWEST) -> str:
     return f"{' and '.join(lacking)}, where a test needs {fewest}" if lacking else ""
 
 
-def undecided(why: str, effect: str) -> str:
-    """A claim's effect in words, after the reason why its test looked at nothing, where there is one."""
-    return f"undecided: {why}; {effect}" if why else effect
-
-
 def in_words(interval: Sequence[float], form: str = "+.3f") -> str:
-    """(mean, low, high) as "+0.012 [+0.001, +0.020]"; what is not a number is not shown."""
-    mean, low, high = interval
+    """(mean, low, high) as "+0.012 [+0.001, +0.020]", or a mean alone; what is not a number is not shown."""
+    mean, *bounds = interval
     if np.isnan(mean):
         return "nothing to compare"
-    return f"{mean:{form}}" + ("" if np.isnan(low) else f" [{low:{form}}, {high:{form}}]")
+    shown = [f"{bound:{form}}" for bound in bounds if not np.isnan(bound)]
+    return f"{mean:{form}}" + (f" [{', '.join(shown)}]" if shown else "")
 
 
 def _isotonic_r2(curve: np.ndarray) -> float:
@@ -108,6 +109,13 @@ def _isotonic_r2(curve: np.ndarray) -> float:
     total = ((curve - curve.mean()) ** 2).sum()
     residual = ((curve - isotonic_regression(curve).x) ** 2).sum()
     return float(1 - residual / total) if total > 0 else 1.0
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Spearman's correlation of two lists of numbers; 0 where one of them does not vary."""
+    if min(np.ptp(np.asarray(values)) for values in (first, second)) == 0:
+        return 0.0
+    return float(stats.spearmanr(first, second).statistic)
 
 
 def combine(verdicts: Sequence[str]) -> str:

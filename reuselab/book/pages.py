@@ -81,8 +81,9 @@ def keep(table: pd.DataFrame, name: str) -> None:
 
 
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
-    """`table` as a page shows it: floats with `precision` digits, its index only where asked for."""
-    styled = table.style.format(precision=precision).set_table_attributes(f'class="dataframe {kind}"')
+    """`table` as a page shows it: floats with `precision` digits, NaN as nothing; its index if asked."""
+    styled = table.style.format(precision=precision, na_rep="")
+    styled = styled.set_table_attributes(f'class="dataframe {kind}"')
     return styled if index else styled.hide(axis="index")
 
 

@@ -13,7 +13,7 @@ from scipy import stats as laws
 from reuselab.check import integer, number, several, shorten
 from reuselab.claims import registry
 from reuselab.claims.parameters import check_memory
-from reuselab.stats import few, interval, undecided
+from reuselab.stats import few, interval
 from reuselab.theory import linear
 
 RULES = {
@@ -142,7 +142,7 @@ def agreement(means: pd.DataFrame, draws: str) -> dict[str, Any]:
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:
     """The effect of a claim that rests on `agreement`."""
     told = "largest distance {largest:.2f} standard errors of at most {bound:.2f}, {settings:,} settings"
-    return undecided(agreement["few"], told.format(**agreement) if agreement["settings"] else "no setting")
+    return told.format(**agreement) if agreement["settings"] else "nothing was compared"
 
 
 def farthest(distance: pd.Series, error: pd.Series, draws: int) -> tuple[float, float]:
@@ -233,7 +233,7 @@ def judge(b1: Mapping[str, Any], c1: Mapping[str, Any], preset: str) -> pd.DataF
     second = "descent is up to {flow:.1f} standard errors from the flow form, {published:.1f} from c = 1"
     return pd.DataFrame(
         [
-            registry.row("B1", b1["verdict"], agreement_in_words(b1), preset),
+            registry.row("B1", b1["verdict"], agreement_in_words(b1), preset, few=b1["few"]),
             registry.row("C1", c1["verdict"], f"{second}; bound {{bound:.1f}}".format(**c1), preset),
         ]
     )

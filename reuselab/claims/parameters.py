@@ -8,7 +8,7 @@ from typing import Any
 
 from reuselab.check import Rule, integer, several
 from reuselab.claims import registry
-from reuselab.experiment import cell
+from reuselab.experiment import bases, cell, models
 from reuselab.runs.study import grid, ready
 
 # A cell's parameter under the name of a page's that holds several of them.
@@ -45,6 +45,7 @@ def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = 
     values: a page's parameters; those that are no cell's do not count. tasks: more of a cell's parameters, in
     turn. Raises ValueError or FileNotFoundError, in one line.
     """
+    _check_sizes(values)
     axes: dict[str, Any] = {}
     for key, value in values.items():
         if key == "seeds":
@@ -53,4 +54,37 @@ def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = 
             axes[key] = value
         elif key in PLURALS:
             axes[PLURALS[key]] = value
-    ready([made for task in tasks for made in grid(**{**axes, **task})])
+    made_cells = [made for task in tasks for made in grid(**{**axes, **task})]
+    ready(made_cells)
+    in_pairs = {(made.base, made.bob_base): made for made in made_cells if made.layout != cell.ALONE}
+    for made in in_pairs.values():
+        cell.draw(made, "train", 1, 0)  # as many classes on both sides
+
+
+def _check_sizes(values: Mapping[str, Any]) -> None:
+    """Refuse more pairs than fit: each has its index, its labels and an answer for every class."""
+    sizes = {name: values.get(name, 0) for name in ("alice_pairs", "bob_pairs", "test_pairs")}
+    sizes["bob_samples"] = max(values.get("bob_samples", [0]))
+    check_memory(**{name: 40 * size for name, size in sizes.items()})
+
+
+def check_reuse(network: str, retrains: Sequence[int]) -> None:
+    """Refuse `retrains` of which none leaves a Bob who reuses blocks and trains others: ValueError."""
+    most = len(models.blocks(network)) - 1
+    if not any(1 <= k <= most for k in retrains):
+        raise ValueError(
+            f"retrains must hold a number from 1 to {most}, so that a Bob reuses blocks and trains others, "
+            f"not only {list(retrains)}"
+        )
+
+
+def check_draws(draws: int, least: int, *image_sets: str) -> None:
+    """Refuse `draws` pairs of two image sets: too few for a chi-square over all classes, or too many to hold.
+
+    least: how many a test of pixels needs. Raises ValueError, in one line.
+    """
+    images = [bases.load(name, "train") for name in image_sets]
+    least = max(least, 5 * len(images[0].classes) ** 2)
+    if draws < least:
+        raise ValueError(f"draws must be at least {least:,} for these classes and pixels, not {draws:,}")
+    check_memory(draws=draws * max(one.images[0].numel() for one in images))

@@ -306,7 +306,7 @@ def judge(regions: pd.DataFrame, exact: Mapping[str, Any], fate: pd.DataFrame, p
     return pd.DataFrame(
         [
             registry.row("B2", combine(list(regions.verdict)), parts, preset),
-            registry.row("B3", exact["verdict"], agreement_in_words(exact), preset),
+            registry.row("B3", exact["verdict"], agreement_in_words(exact), preset, few=exact["few"]),
             registry.row("B4", combine(list(fate.verdict)), swept, preset),
         ]
     )

@@ -134,13 +134,18 @@ CLAIMS = {
 }
 
 
-def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none") -> dict[str, Any]:
+def row(
+    claim: str, verdict: str, effect: str, preset: str, images: str = "none", *, few: str = ""
+) -> dict[str, Any]:
     """What a page found on `claim`: verdict, effect (with its interval, in words), what it was judged on.
 
-    Raises ValueError for an unknown claim or verdict.
+    few: what a test had too little of (see `stats.few`), told before the effect where the verdict is
+    undecided. Raises ValueError for an unknown claim or verdict.
     """
     known("claim", claim, CLAIMS)
     choice(*VERDICTS)("verdict", verdict)
+    if few and verdict == "undecided":
+        effect = f"undecided: {few}; {effect}"
     return {"claim": claim, "verdict": verdict, "effect": effect, "preset": preset, "images": images}
 
 

@@ -38,7 +38,8 @@ CLAIMS = {
         A,
         "task_correlation",
         "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
-        "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all",
+        "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all; "
+        "an interval of the rise below zero does not hold, what is neither is undecided",
     ),
     "A3": Claim(
         A,

@@ -28,7 +28,7 @@ def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
     base = values["base"]
-    check_draws(values["draws"], 5 * LEAST_DRAWS, base, values["bob_base"] or base)
+    check_draws(values["draws"], 5 * LEAST_DRAWS, base, values["bob_base"] or base, measured=5)
 
 
 def label_laws(train: tuple[Base, Base], rhos: Sequence[float], draws: int) -> pd.DataFrame:

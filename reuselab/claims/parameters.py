@@ -14,7 +14,7 @@ from reuselab.runs.study import grid, ready
 # A cell's parameter under the name of a page's that holds several of them.
 PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
 SEEDS = integer(2, 1000)  # one seed has no interval
-MEMORY = 4e9  # bytes of the largest array that a page may make
+MEMORY = 8e9  # bytes of the largest array that a page may make
 
 # Where a page of photographs runs: on the best image set at hand, or nowhere, showing the run that is kept.
 AUTO, KEPT = "auto", registry.KEPT
@@ -78,13 +78,14 @@ def check_reuse(network: str, retrains: Sequence[int]) -> None:
         )
 
 
-def check_draws(draws: int, least: int, *image_sets: str) -> None:
+def check_draws(draws: int, least: int, *image_sets: str, measured: int = 1) -> None:
     """Refuse `draws` pairs of two image sets: too few for a chi-square over all classes, or too many to hold.
 
-    least: how many a test of pixels needs. Raises ValueError, in one line.
+    least: how many a test of pixels needs. measured: of how many draws one is held at once. Raises
+    ValueError, in one line.
     """
     images = [bases.load(name, "train") for name in image_sets]
     least = max(least, 5 * len(images[0].classes) ** 2)
     if draws < least:
         raise ValueError(f"draws must be at least {least:,} for these classes and pixels, not {draws:,}")
-    check_memory(draws=draws * max(one.images[0].numel() for one in images))
+    check_memory(draws=draws // measured * max(one.images[0].numel() for one in images))

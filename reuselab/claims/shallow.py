@@ -22,7 +22,7 @@ FEWEST_SEEDS = 3
 KINDS = {"mean": 1, "rough": 1, "random": 200}  # tasks to try, of each kind so many
 SETTING = ["model", "coupling", "alpha", "rule", "strength", "measure", "n"]
 RULES = shallow.RULES | {
-    "lr": number(0, 1, above=True),
+    "lr": number(1e-6, 1),
     "steps": integer(1, 1_000_000),
     "samples": several(integer(4, 10_000_000)),
     "seeds": SEEDS,

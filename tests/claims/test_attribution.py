@@ -70,7 +70,6 @@ def test_the_claim_is_undecided_on_shuffled_shares_and_holds_in_part_where_half_
     made[columns] = made[columns].sample(frac=1, random_state=1).to_numpy()
     assert all(claim.means_something(made, method) for method in METHODS)
     assert claim.verdict(made) == "undecided"
-    assert claim.verdict(made_study(rows=lambda rho, k: 0.2 + 0.1 * k)) == "undecided", "no trend with rho"
     assert claim.verdict(made_study(rows=lambda rho, k: 0.2 + 0.1 * k + 0.1 * rho)) == "holds in part", (
         "a fall with rho"
     )

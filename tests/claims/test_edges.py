@@ -88,7 +88,7 @@ NEEDED = {
         for page in SMALL
     },
 }
-# Of these the greatest value is accepted and not drawn: it costs time alone.
+# Of these a value of 1,000 or more is accepted and not drawn: it costs time alone.
 TIME = ("pairs", "samples", "draws", "seeds", "steps", "instances", "descents", "stops", "bobs", "d", "width")
 WRONG = (None, "x", {}, [], True, math.nan, math.inf, -math.inf, [[0]], ["x"], 10**30, "a\nb")
 NUMBER = r"-?[\d,.]*\d(?:e[+-]?\d+)?"
@@ -192,7 +192,7 @@ def test_an_edge_value_is_refused_or_drawn_honestly(page, parameter, edge, value
         assert "\n" not in str(refusal)
         counted[page, "refused"] += 1
         return
-    if edge == "greatest" and parameter.endswith(TIME):
+    if parameter.endswith(TIME) and max(value if isinstance(value, list) else [value]) >= 1000:
         counted[page, "accepted"] += 1
         return
     done, shown = drawn(page, values, tmp_path)

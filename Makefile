@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak evidence reference lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak edges evidence reference lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-other-processor  the tests that look at pages, with another instruction set"
 	@echo "make lint   ruff and mypy, on notebooks too"
 	@echo "make bench  the speed tables, against stated rivals"
+	@echo "make edges  every page at the edge values of its parameters: refused, or drawn honestly"
 	@echo "make soak   kill studies at SOAK random moments (default 200)"
 	@echo "make evidence  the studies that decide claims and are not made yet (hours; PAGE=, SET=)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
@@ -52,6 +53,10 @@ lint: .venv/done
 bench: .venv/done
 	$(BIN)/python benchmarks/bench_theory.py
 	$(BIN)/python benchmarks/bench_study.py
+
+# How many edge values were refused and how many drawn is kept in results/edges.csv.
+edges: .venv/done
+	EDGES=all $(BIN)/pytest tests/claims/test_edges.py
 
 soak: .venv/done
 	SOAK=$${SOAK:-200} $(BIN)/pytest tests/runs/test_faults.py -k moments

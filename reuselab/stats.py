@@ -1,6 +1,6 @@
 """Intervals over seeds, the test of a trend, and Mantel's test."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, permutations
 from math import factorial
@@ -15,6 +15,7 @@ from reuselab.check import known
 
 TREND_LEVEL = 0.01
 FALL_LEVEL = 0.05
+FEWEST = 3  # curves, and levels of each, that a test of a trend needs
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -38,45 +39,69 @@ def summary(table: pd.DataFrame, by: str | Sequence[str], value: str) -> pd.Data
 class Trend:
     """How monotone several curves over the same levels are.
 
-    p: Page's trend test (1963) of equal levels against a rise. r2: share of each curve's variance that its
-    best rising (isotonic) fit explains, mean over curves. rise: last level minus first, and fall: the worst
-    step from one level to the next, each (mean, low, high) over curves; the interval of `fall` is widened for
-    the number of steps (Bonferroni).
+    p: Page's trend test (1963) of equal levels against a rise, NaN without a test. r2: share of each curve's
+    variance that its best rising (isotonic) fit explains, mean over curves. rise: last level minus first, and
+    fall: the worst step from one level to the next, each (mean, low, high) over curves; the interval of
+    `fall` is widened for the number of steps (Bonferroni). few: why there is no test, of `few`.
     """
 
     p: float
     r2: float
     rise: tuple[float, float, float]
     fall: tuple[float, float, float]
+    few: str = ""
+
+    @property
+    def p_in_words(self) -> str:
+        """p, or that there is no test."""
+        return "no test" if self.few else f"{self.p:.1g}"
 
     @property
     def verdict(self) -> str:
-        """The rule, fixed beforehand.
+        """The rule.
 
         holds: p < 0.01 and no step falls; holds in part: p < 0.01 but a step falls (its interval is below
-        zero); does not hold: p >= 0.01; undecided: fewer than three curves.
+        zero); does not hold: the interval of the rise from end to end lies below zero; else undecided, and so
+        with fewer than three curves or three levels.
         """
-        if np.isnan(self.p):
-            return "undecided"
-        if self.p >= TREND_LEVEL:
-            return "does not hold"
-        return "holds in part" if self.fall[2] < 0 else "holds"
+        if self.p < TREND_LEVEL:
+            return "holds in part" if self.fall[2] < 0 else "holds"
+        return "does not hold" if not self.few and self.rise[2] < 0 else "undecided"
 
 
 def trend(curves: ArrayLike) -> Trend:
     """Test for a rise: `curves` [n, levels], one curve a seed, levels in the predicted order.
 
-    With fewer than three curves or three levels there is no test: p is NaN and the verdict undecided.
+    With fewer than three curves or three levels there is no test: p is NaN and the verdict undecided. Levels
+    are called as the columns of a table are.
     """
+    name = getattr(getattr(curves, "columns", None), "name", None) or "level"
     curves = np.asarray(curves, dtype=float)
     n, levels = curves.shape
+    lacking = few({"seed": n, name: levels})
     steps = [interval(step, 1 - FALL_LEVEL / (levels - 1)) for step in np.diff(curves, axis=1).T]
     return Trend(
-        p=float(stats.page_trend_test(curves).pvalue) if min(n, levels) >= 3 else np.nan,
+        p=np.nan if lacking else float(stats.page_trend_test(curves).pvalue),
         r2=float(np.mean([_isotonic_r2(curve) for curve in curves])),
         rise=interval(curves[:, -1] - curves[:, 0]),
         fall=min(steps, key=lambda step: step[2] if n > 1 else step[0], default=(np.nan,) * 3),
+        few=lacking,
     )
+
+
+def few(counts: Mapping[str, int], fewest: int = FEWEST) -> str:
+    """Why nothing is tested, in words: "1 rho and 2 seeds, where a test needs 3"; "" where all are enough."""
+    lacking = [f"{n} {name}" + "s" * (n != 1) for name, n in counts.items() if n < fewest]
+    return f"{' and '.join(lacking)}, where a test needs {fewest}" if lacking else ""
+
+
+def in_words(interval: Sequence[float], form: str = "+.3f") -> str:
+    """(mean, low, high) as "+0.012 [+0.001, +0.020]", or a mean alone; what is not a number is not shown."""
+    mean, *bounds = interval
+    if np.isnan(mean):
+        return "nothing to compare"
+    shown = [f"{bound:{form}}" for bound in bounds if not np.isnan(bound)]
+    return f"{mean:{form}}" + (f" [{', '.join(shown)}]" if shown else "")
 
 
 def _isotonic_r2(curve: np.ndarray) -> float:
@@ -84,6 +109,13 @@ def _isotonic_r2(curve: np.ndarray) -> float:
     total = ((curve - curve.mean()) ** 2).sum()
     residual = ((curve - isotonic_regression(curve).x) ** 2).sum()
     return float(1 - residual / total) if total > 0 else 1.0
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Spearman's correlation of two lists of numbers; 0 where one of them does not vary."""
+    if min(np.ptp(np.asarray(values)) for values in (first, second)) == 0:
+        return 0.0
+    return float(stats.spearmanr(first, second).statistic)
 
 
 def combine(verdicts: Sequence[str]) -> str:

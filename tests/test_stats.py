@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as laws
 
@@ -209,3 +210,22 @@ def test_mantels_test_looks_only_where_the_mask_says():
 def test_mantels_test_refuses_orders_and_masks_that_make_no_test(more, message):
     with pytest.raises(ValueError, match=message):
         stats.mantel(*matrices(4), **more)
+
+
+def test_a_rise_that_is_not_shown_is_undecided_and_only_a_fall_speaks_against_it():
+    assert stats.trend(np.random.default_rng(3).normal(0, 1, (5, 5))).verdict == "undecided"
+    assert stats.trend(np.zeros((5, 5))).verdict == "undecided"
+
+
+def test_what_is_too_few_is_said_in_words():
+    assert stats.few({"seed": 3, "rho": 3}) == ""
+    assert stats.few({"seed": 2, "rho": 1}) == "2 seeds and 1 rho, where a test needs 3"
+    curves = pd.DataFrame(rising(levels=1), columns=pd.Index([0.5], name="rho"))
+    assert stats.trend(curves).few == "1 rho, where a test needs 3"
+    assert stats.trend(curves).p_in_words == "no test"
+
+
+def test_what_is_no_number_is_not_shown():
+    assert stats.in_words((0.5, 0.25, 0.75)) == "+0.500 [+0.250, +0.750]"
+    assert stats.in_words((0.5, np.nan, np.nan)) == "+0.500"
+    assert stats.in_words([np.nan]) == "nothing to compare"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import numpy as np
 import pandas as pd
 import papermill
 import yaml
@@ -89,13 +90,15 @@ def keep(table: pd.DataFrame, name: str) -> None:
 
 
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
-    """`table` as a page shows it: floats with `precision` digits, its index only where asked for.
+    """`table` as a page shows it: floats with `precision` digits, NaN as nothing, its index if asked for.
 
     Whatever a cell or a name holds is shown as text, and is no markup.
     """
 
     def plain(value: Any) -> str:
-        return f"{value:.{precision}f}" if is_float(value) else html.escape(str(value))
+        if is_float(value):
+            return "" if np.isnan(value) else f"{value:.{precision}f}"
+        return html.escape(str(value))
 
     def name(value: Any) -> str | None:
         return None if value is None else plain(value)

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from reuselab import stats
 from reuselab.check import integer
 from reuselab.claims import registry
-from reuselab.claims.parameters import check_cells, rules
+from reuselab.claims.parameters import check_cells, check_reuse, rules
 from reuselab.experiment import attribution, models
 from reuselab.experiment import cell as cells
 from reuselab.experiment.attribution import METHODS
@@ -45,6 +44,7 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+    check_reuse(values["network"], values["retrains"])
 
 
 def trends(table: pd.DataFrame, method: str) -> dict[str, stats.Trend]:
@@ -86,7 +86,7 @@ def rank_check(table: pd.DataFrame, method: str, against: str) -> tuple[float, f
     seeds, count = shares.shape
     if seeds < 3 or count < 4:
         return np.nan, np.nan, np.nan
-    correlations = [spearmanr(shares.loc[seed], checks.loc[seed]).statistic for seed in shares.index]
+    correlations = [stats.rank_correlation(shares.loc[seed], checks.loc[seed]) for seed in shares.index]
     return over_seeds(correlations, count)
 
 
@@ -100,7 +100,7 @@ def over_seeds(correlations: ArrayLike, count: int) -> tuple[float, float, float
 def _rank(rows: pd.DataFrame, first: str, second: str) -> float:
     """Rank correlation of two columns; NaN with fewer than four rows that have both."""
     rows = rows.dropna(subset=[first, second])
-    return float(spearmanr(rows[first], rows[second]).statistic) if len(rows) > 3 else np.nan
+    return stats.rank_correlation(rows[first], rows[second]) if len(rows) > 3 else np.nan
 
 
 def means_something(table: pd.DataFrame, method: str) -> bool:
@@ -130,16 +130,25 @@ def effect(table: pd.DataFrame) -> str:
     best = max(METHODS, key=lambda method: np.nan_to_num(rank_check(table, method, CHECKS[0])[0], nan=-2))
     with_k, *with_rho = trends(table, best).values()
     least = min((trend.rise for trend in with_rho), default=(np.nan,) * 3)
-    rise = "{:+.2f} [{:+.2f}, {:+.2f}]"
     return (
-        f"{best.replace('_', ' ')}: share on Bob's half with k {rise.format(*with_k.rise)}, "
-        f"on Alice's with rho at least {rise.format(*least)}"
+        f"{best.replace('_', ' ')}: share on Bob's half with k {stats.in_words(with_k.rise, '+.2f')}, "
+        f"on Alice's with rho at least {stats.in_words(least, '+.2f')}"
     )
+
+
+def _few(table: pd.DataFrame) -> str:
+    """Why nothing is tested: too few of what is compared, or no method may speak; "" where something is."""
+    lacking = stats.few({"seed": table.seed.nunique()})
+    bobs = len(table.groupby(["rho", "retrain"]))
+    of_trends = (trend.few for trend in trends(table, METHODS[0]).values())
+    silent = not any(means_something(table, method) for method in METHODS)
+    mute = "no method ranks Bobs as the loss of a half does" if silent else ""
+    return lacking or stats.few({"Bob": bobs}, 4) or next(filter(None, of_trends), "") or mute
 
 
 def judge(table: pd.DataFrame, preset: str, images: str) -> dict[str, Any]:
     """The scoreboard's row of A5."""
-    return registry.row("A5", verdict(table), effect(table), preset, images)
+    return registry.row("A5", verdict(table), effect(table), preset, images, few=_few(table))
 
 
 def disagreements(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,7 +37,6 @@ RIVALS = ("random network", "raw pixels", "scratch")
 TRAINED = "top trained"
 OTHERS = "cifar10"  # has all classes, and a tree of kinds that tells how near they are
 LEAST_SEEDS = 3
-MEAN_AND_INTERVAL = "{:+.3f} [{:+.3f}, {:+.3f}]"
 
 RULES = rules(
     "network", "alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs", "retrains", "test_pairs", "seeds"
@@ -236,14 +235,11 @@ def parts(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _rise_part(rows: pd.DataFrame, direction: str) -> dict[str, str]:
     tested = trend(rows, direction)
-    verdict = tested.verdict
-    if verdict not in ("holds", "holds in part"):
-        verdict = "does not hold" if tested.rise[2] < 0 else "undecided"
     return {
         "direction": direction,
         "part": "rises with nearness",
-        "effect": f"{MEAN_AND_INTERVAL.format(*tested.rise)}, p = {tested.p:.1g}",
-        "verdict": verdict,
+        "effect": f"{stats.in_words(tested.rise)}, p = {tested.p_in_words}",
+        "verdict": tested.verdict,
     }
 
 
@@ -253,7 +249,7 @@ def _effective_part(rows: pd.DataFrame, over: str) -> dict[str, str]:
     return {
         "direction": "one Alice",
         "part": f"effective, over {over}",
-        "effect": f"at least {MEAN_AND_INTERVAL.format(*min(intervals))}",
+        "effect": f"at least {stats.in_words(min(intervals))}",
         "verdict": "does not hold" if highest < 0 else "holds" if lowest > 0 else "undecided",
     }
 
@@ -272,13 +268,14 @@ def verdict(parts: pd.DataFrame) -> str:
 
 def judge(rows: pd.DataFrame, preset: str, images: str) -> dict[str, Any]:
     """The row of claim A6 for the scoreboard (`registry.row`)."""
-    rise_of_lead = MEAN_AND_INTERVAL.format(*trend(rows, "one Alice").rise)
-    least_lead = MEAN_AND_INTERVAL.format(*min(effective(rows, "random network").values()))
+    rise_of_lead = stats.in_words(trend(rows, "one Alice").rise)
+    least_lead = stats.in_words(min(effective(rows, "random network").values()))
     effect = (
         f"lead over a random network rises from far to near by {rise_of_lead}; "
         f"with related tasks at least {least_lead}"
     )
-    return registry.row("A6", verdict(parts(rows)), effect, preset, images)
+    few = stats.few({"seed": rows.seed.nunique()})
+    return registry.row("A6", verdict(parts(rows)), effect, preset, images, few=few)
 
 
 def words(rows: pd.DataFrame) -> dict[str, str]:
@@ -286,14 +283,15 @@ def words(rows: pd.DataFrame) -> dict[str, str]:
     texts = {}
     for direction in DIRECTIONS:
         who, lead, tested = direction.split()[1], kind_leads(rows, direction), trend(rows, direction)
-        texts[f"rise_{who}"] = MEAN_AND_INTERVAL.format(*tested.rise)
-        texts[f"step_{who}"] = MEAN_AND_INTERVAL.format(*rise(rows, direction))
-        texts[f"p_apart_{who}"] = f"{trend(rows, direction, list(KINDS)[:-1]).p:.2g}"
+        texts[f"rise_{who}"] = stats.in_words(tested.rise)
+        texts[f"step_{who}"] = stats.in_words(rise(rows, direction))
+        texts[f"p_apart_{who}"] = trend(rows, direction, list(KINDS)[:-1]).p_in_words
         for kind in lead:
-            texts[f"lead_{who}_{kind.split()[0]}"] = MEAN_AND_INTERVAL.format(*stats.interval(lead[kind]))
+            texts[f"lead_{who}_{kind.split()[0]}"] = stats.in_words(stats.interval(lead[kind]))
     for name, without in (("tells", ()), ("tells_other", ("same classes",))):
         for direction, (correlation, p) in tells(rows, without).items():
-            texts[f"{name}_{direction.split()[1]}"] = f"{correlation:+.2f} (p = {p:.2g})"
+            told = "none: one number is best in all" if np.isnan(p) else f"{correlation:+.2f} (p = {p:.2g})"
+            texts[f"{name}_{direction.split()[1]}"] = told
     return texts
 
 

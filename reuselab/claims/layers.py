@@ -162,14 +162,13 @@ def converse(curves: Curves, draws: int = DRAWS, seed: int = 0) -> Converse:
         vectorized=True,
         random_state=np.random.default_rng(seed),
     )
-    constant = np.ptp(best) == 0
-    order = 0.0 if constant else spearmanr(best.ravel(), levels.repeat(best.shape[1])).statistic
+    order = stats.rank_correlation(best.ravel(), levels.repeat(best.shape[1]))
     told = np.stack([tell(best, left_out) for left_out in range(best.shape[1])], axis=1)
     counts = np.zeros((len(levels), len(levels)), dtype=int)
     np.add.at(counts, (levels[:, None], told), 1)
     names = [f"{rho:g}" for rho in curves.rhos]
     return Converse(
-        float(order),
+        order,
         float(test.pvalue),
         pd.DataFrame(
             counts, index=pd.Index(names, name="true rho"), columns=pd.Index(names, name="told rho")
@@ -214,7 +213,8 @@ def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, An
         *test.right
     )
     effect += f"chance {test.chance:.2f}"
-    return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images)
+    few = stats.few({"seed": curves.accuracy.shape[1]})
+    return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images, few=few)
 
 
 # The evidence.

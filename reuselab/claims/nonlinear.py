@@ -14,7 +14,7 @@ from pebble import ProcessPool
 from reuselab import stats
 from reuselab.check import integer
 from reuselab.claims import registry
-from reuselab.claims.parameters import SEEDS
+from reuselab.claims.parameters import SEEDS, check_memory
 from reuselab.theory import relu
 
 NAMES = {
@@ -36,6 +36,16 @@ def check(values: Mapping[str, Any]) -> None:
             f"decay_samples must hold two or more sample sizes for a slope, not {values['decay_samples']}"
         )
     relu.check_ablation(max(values["ablations"]), values["teacher_width"], replace=values["replace"])
+    d, width, nets = values["d"], values["student_width"], 2 * len(values["ablations"])
+    most, longest = max(values["samples"]), max(values["decay_samples"])
+    check_memory(
+        student_width_and_teacher_width=(width + values["teacher_width"]) ** 2,
+        student_width_and_d_and_ablations=nets * width * d,
+        samples_and_student_width_and_ablations=nets * width * most,
+        samples_and_d=d * most,
+        decay_samples_and_student_width=width * longest,
+        decay_samples_and_d=d * longest,
+    )
 
 
 def experiment(
@@ -134,7 +144,8 @@ def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame
     effect = f"gain at n = {near.n.min()} and overlap {near.overlap.mean():.2f}: " + ", ".join(
         f"{row.method} {row['mean']:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for _, row in first.iterrows()
     )
-    return pd.DataFrame([registry.row("B5", verdict(tests), effect, preset)])
+    counts = {"seed": table.seed.nunique(), "ablation": table.mu.nunique(), "sample size": table.n.nunique()}
+    return pd.DataFrame([registry.row("B5", verdict(tests), effect, preset, few=stats.few(counts))])
 
 
 def slopes(decay: pd.DataFrame) -> dict[str, tuple[float, float, float]]:

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.stats import spearmanr
 
 from reuselab import stats
 from reuselab.check import Rule, choice, known
@@ -33,7 +32,6 @@ LEVEL = 0.01
 WIDTH = 0.1  # of a bin of nearness
 ALL, APART = "all", "no class shared"  # the pairs of tasks that a test looks at
 AS_IS, CENTRED = "as they are", "centred"
-MEAN_AND_INTERVAL = "{:+.3f} [{:+.3f}, {:+.3f}]"
 
 # The tests, by the columns of `tests`; those that do not decide say how far the answer depends on choices.
 TESTS = pd.DataFrame(
@@ -203,7 +201,7 @@ def _test(rows: pd.DataFrame, test: Mapping[str, str], draws: int) -> dict[str, 
         return semantics.class_mantel(nearness, gain, names, draws=draws, alternative=alternative, mask=mask)
 
     correlation, p = mantel("greater")
-    each = [spearmanr(nearness[mask], of_seed[mask]).statistic for of_seed in of_seeds]
+    each = [stats.rank_correlation(nearness[mask], of_seed[mask]) for of_seed in of_seeds]
     if correlation < 0:
         outcome = "falls" if mantel("less")[1] < LEVEL else "undecided"
     else:
@@ -237,12 +235,16 @@ def verdict(tests: pd.DataFrame, seeds: int, least: float = 0.0) -> str:
 def judge(rows: pd.DataFrame, tests: pd.DataFrame, preset: str, images: str) -> dict[str, Any]:
     """The row of claim A7 for the scoreboard (`registry.row`). tests: of `rows`."""
     over_all, over_apart = (correlation_in_words(test) for test in tests.to_dict("records")[:2])
-    rise = MEAN_AND_INTERVAL.format(*ends(rows)["rise"])
+    rise = stats.in_words(ends(rows)["rise"])
     effect = (
         f"Spearman's correlation {over_all} over all pairs, {over_apart} over those that share no class; "
         f"gain of the nearest fifth of these less the farthest {rise}"
     )
-    return registry.row("A7", verdict(tests, len(gains(rows)), least_p(rows)), effect, preset, images)
+    seeds, least = len(gains(rows)), least_p(rows)
+    few = stats.few({"seed": seeds}, LEAST_SEEDS) or (
+        f"of {len(classes(rows))} classes no p can be below {least:.2g}" if least >= LEVEL else ""
+    )
+    return registry.row("A7", verdict(tests, seeds, least), effect, preset, images, few=few)
 
 
 def correlation_in_words(test: Mapping[str, Any]) -> str:
@@ -262,7 +264,7 @@ def words(rows: pd.DataFrame) -> dict[str, str]:
         "seeds": len(gains(rows)),
     }
     return {name: f"{size:,}" for name, size in sizes.items()} | {
-        f"gain_{end}": MEAN_AND_INTERVAL.format(*interval) for end, interval in ends(rows).items()
+        f"gain_{end}": stats.in_words(interval) for end, interval in ends(rows).items()
     }
 
 

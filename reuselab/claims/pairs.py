@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import chisquare, norm
 
 from reuselab.check import integer
 from reuselab.claims import coupling
-from reuselab.claims.parameters import check_cells, rules
+from reuselab.claims.parameters import check_cells, check_draws, rules
 from reuselab.experiment import pairs
 from reuselab.experiment.bases import Base
 
 LEVEL = 0.01
+LEAST_DRAWS = 1000  # pairs, for a correlation of pixels to be nearly normal
+FEWEST = 5  # expected counts in a cell of a chi-square
 
 RULES = rules(
     "base", "bob_base", "rhos", "phis", "network", "bob_pairs", "bob_epochs", "test_pairs", "seeds"
@@ -24,6 +27,8 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+    base = values["base"]
+    check_draws(values["draws"], 5 * LEAST_DRAWS, base, values["bob_base"] or base, measured=5)
 
 
 def label_laws(train: tuple[Base, Base], rhos: Sequence[float], draws: int) -> pd.DataFrame:
@@ -44,7 +49,17 @@ def _label_law(train: tuple[Base, Base], rho: float, draws: int) -> dict[str, fl
     row = {"rho": rho}
     for name, measure in measures.items():
         row |= {name: measure(law), f"{name} drawn": measure(counts / draws)}
-    return row | {"chi-square p": chisquare(counts[law > 0], law[law > 0] * draws).pvalue}
+    return row | {"chi-square p": _chi_square(counts, law * draws)}
+
+
+def _chi_square(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    """p of `counts` against what is expected; cells of which few are expected count as one, or not at all."""
+    common = expected >= FEWEST
+    rest = [cells[~common].sum() for cells in (counts, expected)]
+    observed, law = counts[common], expected[common]
+    if rest[1] >= FEWEST:
+        observed, law = (np.append(cells, more) for cells, more in zip((observed, law), rest))
+    return float(chisquare(observed, law * observed.sum() / law.sum()).pvalue)
 
 
 def pixel_laws(
@@ -85,7 +100,12 @@ def judge_labels(laws: pd.DataFrame) -> Agreement:
 
 
 def judge_pixels(laws: pd.DataFrame) -> Agreement:
-    """The largest distance of `pixel_laws` in standard errors against 1 % over all rows: holds if below."""
+    """The largest distance of `pixel_laws` in standard errors against 1 % over all rows: holds if below.
+
+    Undecided where no pixel varies.
+    """
+    if laws.empty:
+        return Agreement(0.0, 0.0, "undecided")
     distance = float(((laws.measured - laws.theory) / laws.error).abs().max())
     bound = float(norm.isf(LEVEL / 2 / len(laws)))
     return Agreement(distance, bound, "holds" if distance < bound else "does not hold")

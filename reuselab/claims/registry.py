@@ -38,7 +38,8 @@ CLAIMS = {
         A,
         "task_correlation",
         "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
-        "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all",
+        "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all; "
+        "an interval of the rise below zero does not hold, what is neither is undecided",
     ),
     "A3": Claim(
         A,
@@ -134,13 +135,18 @@ CLAIMS = {
 }
 
 
-def row(claim: str, verdict: str, effect: str, preset: str, images: str = "none") -> dict[str, Any]:
+def row(
+    claim: str, verdict: str, effect: str, preset: str, images: str = "none", *, few: str = ""
+) -> dict[str, Any]:
     """What a page found on `claim`: verdict, effect (with its interval, in words), what it was judged on.
 
-    Raises ValueError for an unknown claim or verdict.
+    few: what a test had too little of (see `stats.few`), told before the effect where the verdict is
+    undecided. Raises ValueError for an unknown claim or verdict.
     """
     known("claim", claim, CLAIMS)
     choice(*VERDICTS)("verdict", verdict)
+    if few and verdict == "undecided":
+        effect = f"undecided: {few}; {effect}"
     return {"claim": claim, "verdict": verdict, "effect": effect, "preset": preset, "images": images}
 
 

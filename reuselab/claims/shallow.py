@@ -11,8 +11,8 @@ from scipy import stats as laws
 
 from reuselab.check import integer, number, several
 from reuselab.claims import registry
-from reuselab.claims.parameters import SEEDS
-from reuselab.stats import combine, interval, trend
+from reuselab.claims.parameters import SEEDS, check_memory
+from reuselab.stats import combine, few, interval, trend
 from reuselab.theory import shallow
 from reuselab.theory.shallow import COUPLINGS
 
@@ -22,7 +22,7 @@ FEWEST_SEEDS = 3
 KINDS = {"mean": 1, "rough": 1, "random": 200}  # tasks to try, of each kind so many
 SETTING = ["model", "coupling", "alpha", "rule", "strength", "measure", "n"]
 RULES = shallow.RULES | {
-    "lr": number(0, 1, above=True),
+    "lr": number(1e-6, 1),
     "steps": integer(1, 1_000_000),
     "samples": several(integer(4, 10_000_000)),
     "seeds": SEEDS,
@@ -40,6 +40,15 @@ def check(values: Mapping[str, Any]) -> None:
             + ", ".join(f"{alpha:g}" for alpha in alphas)
         )
     shallow.check_rate(*(values[name] for name in ("k", "length", "shift", "ridges", "lr")))
+    settings, pixels, seeds = 2 * len(alphas), 2 * values["k"], values["seeds"]
+    most = max(values["samples"]) + shallow.TESTS
+    check_memory(
+        k_and_alphas=settings * pixels**2,
+        k_and_alphas_and_seeds=settings * seeds * shallow.BATCH * pixels,
+        k_and_samples_and_bobs_and_seeds=seeds * values["bobs"] * most * pixels,
+        k_and_width_and_alphas_and_seeds=settings * seeds * values["width"] * max(pixels, 64),
+        width_and_samples=values["width"] * most,
+    )
 
 
 def eigenvalues(setting: shallow.Setting, alphas: Sequence[float]) -> tuple[bool, float]:
@@ -160,7 +169,9 @@ def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame
     missed = tests[tests.verdict != "holds"]
     effect = f"{len(tests) - len(missed)} of {len(tests)} parts hold"
     effect += "".join(f"; {row.verdict}: {row.part} ({row.model})" for row in missed.itertuples())
-    return pd.DataFrame([registry.row("A1", verdict(tests), f"{effect}; {weakest(table)}", preset)])
+    lacking = few({"seed": table.seed.nunique()})
+    effect += f"; {weakest(table)}"
+    return pd.DataFrame([registry.row("A1", verdict(tests), effect, preset, few=lacking)])
 
 
 def weakest(table: pd.DataFrame) -> str:

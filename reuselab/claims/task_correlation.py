@@ -8,7 +8,7 @@ import pandas as pd
 from reuselab import stats
 from reuselab.claims import evidence, registry
 from reuselab.claims.baselines import ALICE, wide
-from reuselab.claims.parameters import check_cells, rules
+from reuselab.claims.parameters import check_cells, check_reuse, rules
 from reuselab.experiment import models
 from reuselab.experiment.cell import Cell
 
@@ -34,12 +34,7 @@ RULES = rules(
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
-    most = len(models.blocks(values["network"])) - 1
-    if not any(1 <= k <= most for k in values["retrains"]):
-        raise ValueError(
-            f"retrains must hold a number from 1 to {most}, so that a Bob reuses blocks and trains others, "
-            f"not only {list(values['retrains'])}"
-        )
+    check_reuse(values["network"], values["retrains"])
 
 
 def gains(table: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
@@ -86,11 +81,11 @@ def judge(
     tests: Mapping[tuple[str, int], stats.Trend], blocks: int, preset: str, images: str
 ) -> dict[str, Any]:
     """The scoreboard's row of A2: the verdict on Bob's accuracy, with its smallest rise over all k."""
-    mean, low, high = min(test.rise for test in reusing(tests, "accuracy", blocks))
-    effect = f"smallest rise over all k {mean:+.3f} [{low:+.3f}, {high:+.3f}]; "
+    tested = reusing(tests, "accuracy", blocks)
+    effect = f"smallest rise over all k {stats.in_words(min(test.rise for test in tested))}; "
     gain = [test.verdict for test in reusing(tests, "gain over scratch", blocks)]
     effect += f"gain over scratch: {stats.combine(gain)} ({stats.tally(gain)})"
-    return registry.row("A2", verdict(tests, "accuracy", blocks), effect, preset, images)
+    return registry.row("A2", verdict(tests, "accuracy", blocks), effect, preset, images, few=tested[0].few)
 
 
 # The evidence.

@@ -11,7 +11,7 @@ from reuselab import stats
 from reuselab.check import choice, integer, several
 from reuselab.claims import baselines, evidence, registry
 from reuselab.claims.baselines import ALICE, wide
-from reuselab.claims.parameters import check_cells, rules
+from reuselab.claims.parameters import SEEDS, check_cells, check_draws, rules
 from reuselab.experiment.cell import Cell
 
 TERMS = ("raw pixels", "architecture", "initialisation", "optimizer", "her labels")
@@ -32,13 +32,15 @@ RULES = rules(
     "optimizers": several(choice(*baselines.OPTIMIZERS)),
     "starts": integer(1, 20),
     "draws": integer(1000, 10_000_000),
-    "optimizer_seeds": integer(1, 1000),
+    "optimizer_seeds": SEEDS,
 }
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
+    base = values["base"]
+    check_draws(values["draws"], 1000, base, values["bob_base"] or base)
 
 
 def decompose(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +113,9 @@ def judge(accuracies: Mapping[str, pd.DataFrame], preset: str, images: str) -> d
     judged, *others = accuracies
     told = f"{judged}: {effect(accuracies[judged])}"
     told += "".join(f"; {network}: {verdict(accuracies[network])}" for network in others)
-    return registry.row("A3", verdict(accuracies[judged]), told, preset, images)
+    seeds = accuracies[judged].index.get_level_values("seed").nunique()
+    few = stats.few({"seed": seeds})
+    return registry.row("A3", verdict(accuracies[judged]), told, preset, images, few=few)
 
 
 def by_network(table: pd.DataFrame, optimizer: str, bob_pairs: int) -> dict[str, pd.DataFrame]:

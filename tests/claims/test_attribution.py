@@ -63,15 +63,15 @@ def test_the_claim_holds_on_shares_made_to_follow_it():
     assert claim.verdicts(made) == dict.fromkeys(METHODS, "holds") and claim.verdict(made) == "holds"
 
 
-def test_the_claim_does_not_hold_on_shuffled_shares_and_holds_in_part_where_half_of_it_does():
+def test_the_claim_is_undecided_on_shuffled_shares_and_holds_in_part_where_half_of_it_is_refuted():
     """The checks are shuffled alike, so that every method may speak; what it says then has no trend."""
     made = made_study()
     columns = [name for name in made if name.startswith("share_")]
     made[columns] = made[columns].sample(frac=1, random_state=1).to_numpy()
     assert all(claim.means_something(made, method) for method in METHODS)
-    assert claim.verdict(made) == "does not hold"
-    assert claim.verdict(made_study(rows=lambda rho, k: 0.2 + 0.1 * k)) == "holds in part", (
-        "no trend with rho"
+    assert claim.verdict(made) == "undecided"
+    assert claim.verdict(made_study(rows=lambda rho, k: 0.2 + 0.1 * k + 0.1 * rho)) == "holds in part", (
+        "a fall with rho"
     )
     assert claim.trends(made, "occlusion").keys() == {
         "Bob's half, with k",

@@ -61,9 +61,9 @@ def test_the_order_of_gammas_and_angles_does_not_matter():
 def test_finite_sources_hold_at_two_hundred_and_four_hundred_draws(instances):
     """Compared with the limit, the same code failed at 200 and at 400."""
     finite = claim.finite(200, [5, 45, 85], 0.3, [0.5, 4.0], 0.3, instances, 0)
-    assert claim.exact_means(finite)["verdict"] == "holds"
+    assert claim.exact_means(finite, 200)["verdict"] == "holds"
     shifted = finite.assign(expected=finite.expected + 0.05)
-    assert claim.exact_means(shifted)["verdict"] == "does not hold"
+    assert claim.exact_means(shifted, 200)["verdict"] == "does not hold"
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_the_pages_verdicts_are_those_of_its_tables(built):
     kept = table("phase_diagram_claims").set_index("claim").verdict
     recomputed = {
         "B2": combine(list(claim.regions(table("phase_diagram")).verdict)),
-        "B3": claim.exact_means(table("phase_diagram_finite"))["verdict"],
+        "B3": claim.exact_means(table("phase_diagram_finite"), 100)["verdict"],
         "B4": combine(list(claim.fate(table("phase_diagram_distances")).verdict)),
     }
     for name, verdict in recomputed.items():

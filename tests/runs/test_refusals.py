@@ -172,7 +172,7 @@ CALLS = [
     ),
     (
         lambda: page.parameters("task_correlation", "smoke", {"seeds": 10**9}),
-        "seeds must be a whole number from 1 to 1,000, not 1000000000",
+        "seeds must be a whole number from 2 to 1,000, not 1000000000",
     ),
     (
         lambda: page.parameters("task_correlation", "smoke", {"bob_lr": 0.1}),

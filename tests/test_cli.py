@@ -70,10 +70,10 @@ REFUSED = [
         "openimages, not 'digit' (did you mean digits?)",
     ),
     (["run", "pairs", "-p", "base", "mnist"], "base mnist is not in"),
-    (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 1 to 1,000, not 0"),
+    (["run", "task_correlation", "-p", "seeds", "0"], "seeds must be a whole number from 2 to 1,000, not 0"),
     (
         ["run", "task_correlation", "-p", "seeds", "true"],
-        "seeds must be a whole number from 1 to 1,000, not True",
+        "seeds must be a whole number from 2 to 1,000, not True",
     ),
     (
         ["run", "task_correlation", "-p", "network", "mpl"],
@@ -399,7 +399,7 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
         "[1]",
         "-p",
         "seeds",
-        "1",
+        "2",
         "-p",
         "alice_pairs",
         "500",

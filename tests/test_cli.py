@@ -85,6 +85,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("arguments, message", REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
 def test_bad_input_gets_one_line_and_status_2_before_any_work(
     data_folder, monkeypatch, capsys, arguments, message
@@ -148,6 +149,7 @@ def test_claims_compares_numbers_or_says_that_it_does_not(
     assert err.count("\n") == status
 
 
+@pytest.mark.hostile("input")
 def test_a_real_process_refuses_too(tmp_path):
     done = reuselab("run", "pairs", "-p", "drwas", "5000", "-o", str(tmp_path / "out"))
     assert (done.returncode, done.stdout) == (2, "")

@@ -4,6 +4,7 @@ Each is a fork of one process that has imported everything, and so are the proce
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import resource
@@ -141,7 +142,10 @@ def client(
 
 
 def command(folder, environment, arguments):
-    """The command `reuselab`, leader of a group of processes; what it prints goes to FOLDER/out and err."""
+    """The command `reuselab`, leader of a group of processes; what it prints goes to FOLDER/out and err.
+
+    It ends as an interpreter does, not as a fork: whatever that would print is printed.
+    """
     os.setsid()
     os.environ |= environment
     util.spawnv_passfds = fork_in_place_of_exec
@@ -149,11 +153,17 @@ def command(folder, environment, arguments):
     sys.argv = ["reuselab", *arguments]
     for descriptor, name in enumerate(("out", "err"), 1):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), descriptor)
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as stop:
+        ctypes.pythonapi.Py_Exit(stop.code or 0)
 
 
 def fork_in_place_of_exec(_, arguments, kept):
-    """A process that multiprocessing starts, python -c PROGRAM, with the descriptors `kept`."""
+    """A process that multiprocessing starts, python -c PROGRAM, with the descriptors `kept`.
+
+    As long as there is a file FAULTY/held, it has not begun.
+    """
     if pid := os.fork():
         return pid
     try:
@@ -161,6 +171,8 @@ def fork_in_place_of_exec(_, arguments, kept):
             if descriptor > 2 and descriptor not in kept:
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
+        while Path(os.environ["FAULTY"], "held").exists():
+            time.sleep(0.01)
         exec(arguments[-1], {})
     finally:
         os._exit(0)

@@ -34,7 +34,7 @@ KINDS = {
     "Dask worker killed": "nothing; a cell that kills two workers is given up",
     "workers that do not start": "the study; one line",
     "kernel killed": "the cells then running; the page's next run does only these",
-    "images that change under a study": "what is not done yet; one line, and no row of both",
+    "images swapped during a study": "what is not done yet; one line, and no row of both",
     "image set gone under a study": "what is not done yet; one line",
     "fetch cut off": "nothing; the next fetch goes on from there",
     "SIGKILL of a fetch": "nothing; the next fetch goes on from there",

@@ -33,7 +33,6 @@ from reuselab.runs.store import NAME, Store, row_name
 from reuselab.runs.study import grid, study
 
 LIMIT = 6  # seconds, two hundred times those of a cell
-REUSELAB = Path(sys.executable).with_name("reuselab")
 EACH = 10  # photographs of a breed
 
 
@@ -155,52 +154,28 @@ def test_two_clients_at_once_share_the_work(here, undisturbed):
     assert_resumes(here / "home", here, undisturbed)
 
 
-def many(workers):
-    """A study of 2,000 cells, as words for the command."""
-    given = [word for name, value in TINY.items() for word in ("-p", name, str(value))]
-    return ["study", *given, "-p", "seed", json.dumps([*range(2000)]), "--workers", str(workers)]
+GIVEN = [word for name, value in TINY.items() for word in ("-p", name, str(value))]
+MANY = ["study", *GIVEN, "-p", "seed", json.dumps([*range(2000)]), "--workers", "2"]
 
 
-def assert_stopped(home, status, out, err):
-    done = len(kept(home))
-    assert (status, out) == (130, "")
+@pytest.mark.hostile("Ctrl-C")
+@pytest.mark.parametrize("starting", [True, False])
+def test_ctrl_c_leaves_one_line_status_130_and_the_rows_that_are_done(starting, here, monkeypatch, dice):
+    """While workers start, and with some rows done."""
+    home, held, rows = here / "home", here / "held", dice.randint(1, 9)
+    monkeypatch.setenv("REUSELAB_HOME", str(home))
+    if starting:
+        held.touch()
+    command = start(faulty.command, here, arguments=MANY)
+    wait_for(lambda: psutil.Process(command.pid).children() if starting else len(kept(home)) >= rows)
+    os.killpg(command.pid, signal.SIGINT)
+    held.unlink(missing_ok=True)
+    command.join(PATIENCE)
+    done, out, err = len(kept(home)), (here / "out").read_text(), (here / "err").read_text()
+    assert (command.exitcode, out) == (130, "")
     assert err == f"reuselab: interrupted: {done:,} of 2,000 cells done; run the same command to go on\n"
     with Store(home) as store:
         assert store.counts() == {"done": done, "running": 0, "failed": 0, "stale": 0}
-
-
-@pytest.mark.hostile("Ctrl-C")
-def test_ctrl_c_while_workers_start_leaves_one_line_and_status_130(tmp_path):
-    """The real command, where nothing is imported yet."""
-    home = tmp_path / "home"
-    process = subprocess.Popen(
-        [REUSELAB, *many(workers=2)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a shell's background job ignores it
-        env=os.environ | {"REUSELAB_HOME": str(home)},
-    )
-    wait_for(lambda: len(psutil.Process(process.pid).children()) > 1)  # from here on workers are started
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert_stopped(home, process.returncode, out, err)
-
-
-@pytest.mark.hostile("Ctrl-C")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_one_line_status_130_and_the_rows_that_are_done(workers, tmp_path, monkeypatch, dice):
-    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
-    process = start(faulty.command, tmp_path, arguments=many(workers))
-    rows = dice.randrange(1, 10)
-    wait_for(lambda: len(kept(tmp_path / "home")) >= rows)
-    os.killpg(process.pid, signal.SIGINT)
-    process.join(PATIENCE)
-    out, err = ((tmp_path / name).read_text() for name in ("out", "err"))
-    assert_stopped(tmp_path / "home", process.exitcode, out, err)
 
 
 @pytest.mark.hostile("clock going backwards")
@@ -459,7 +434,7 @@ def one_is_another(pets):
     "harm",
     [
         pytest.param(one_is_gone, marks=pytest.mark.hostile("image set gone under a study")),
-        pytest.param(one_is_another, marks=pytest.mark.hostile("images that change under a study")),
+        pytest.param(one_is_another, marks=pytest.mark.hostile("images swapped during a study")),
     ],
 )
 def test_photographs_that_change_stop_the_study_and_coming_back_it_goes_on(

@@ -111,6 +111,14 @@ def alive(pid):
         return False
 
 
+def descendants(pid):
+    """The processes that were begun by this one and by those."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    except psutil.NoSuchProcess:
+        return set()
+
+
 class Backwards(datetime):
     """A clock that loses an hour each time it is read."""
 

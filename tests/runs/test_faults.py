@@ -135,9 +135,10 @@ def test_a_client_killed_at_a_random_moment_loses_at_most_the_cells_then_running
     rows = int((part + dice.random()) / 4 * len(cells))
     wait_for(lambda: (here / "home").exists() and len(ran(here)) >= rows)
     time.sleep(dice.uniform(0, 0.05))
+    left = faulty.descendants(client.pid)
     client.kill()
     client.join()
-    left = faulty.pids(here) - {client.pid}
+    left |= faulty.pids(here) - {client.pid}
     wait_for(lambda: not any(map(faulty.alive, left)))
     lost = set(ran(here)) - set(kept(here / "home"))
     assert len(lost) <= (1 if workers == 1 else 2 * workers)

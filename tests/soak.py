@@ -17,7 +17,8 @@ CSV = tally.ROOT / "results" / "soak.csv"
 class Soak:
     """In place of running each test once: a kind of fault, one of its tests, and again.
 
-    The next test is drawn before one runs, for pytest keeps what both share. What fails is a loss.
+    The next test is drawn before one runs, for pytest keeps what both share, and is never the same: pytest
+    would keep all of it. What fails is a loss.
     """
 
     def __init__(self, seconds: float, seed: int):
@@ -32,7 +33,9 @@ class Soak:
         until = time.monotonic() + self.seconds
         following = self.draw(tests)
         while time.monotonic() < until:
-            item, following = following, self.draw(tests)
+            item = following
+            while following is item:
+                following = self.draw(tests)
             os.environ["SOAK"] = str(self.dice.random())
             item._initrequest()
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -57,8 +60,7 @@ class Soak:
             if kind in tries | self.losses
         ]
         table = pd.DataFrame(rows, columns=["what is tried", "tries", "losses"])
-        total = ("all", *table[["tries", "losses"]].sum())
-        table.loc[len(table)] = total
+        table.loc[len(table)] = ("all", *table[["tries", "losses"]].sum())
         table.assign(date=date.today(), seconds=f"{self.seconds:.0f}", seed=self.seed).to_csv(
             CSV, index=False
         )

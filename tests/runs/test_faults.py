@@ -506,7 +506,7 @@ table = faulty.page()
 """
 
 
-@pytest.mark.hostile("kernel killed")
+@pytest.mark.hostile("SIGKILL of a page's kernel")
 def test_a_page_whose_kernel_is_killed_fails_and_its_next_run_does_only_what_is_missing(here, monkeypatch):
     for name, value in {"PYTHONPATH": os.pathsep.join(sys.path), "REUSELAB_HOME": here / "home"}.items():
         monkeypatch.setenv(name, str(value))

@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak edges evidence reference lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak edges tally evidence reference lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -14,7 +14,8 @@ help:
 	@echo "make lint   ruff and mypy, on notebooks too"
 	@echo "make bench  the speed tables, against stated rivals"
 	@echo "make edges  every page at the edge values of its parameters: refused, or drawn honestly"
-	@echo "make soak   kill studies at SOAK random moments (default 200)"
+	@echo "make soak   faults at random for SOAK seconds (default 600)"
+	@echo "make tally  count what the tests try, for the README's and the book's table"
 	@echo "make evidence  the studies that decide claims and are not made yet (hours; PAGE=, SET=)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
 	@echo "make lock   choose newer versions for requirements.lock"
@@ -59,7 +60,12 @@ edges: .venv/done
 	EDGES=all $(BIN)/pytest tests/claims/test_edges.py
 
 soak: .venv/done
-	SOAK=$${SOAK:-200} $(BIN)/pytest tests/runs/test_faults.py -k moments
+	$(BIN)/python tests/soak.py $(or $(SOAK),600) $(SEED)
+
+# The table of what is tried, in results/ and the README, by the tests that pass without image sets.
+tally: .venv/done chromium
+	env -u REUSELAB_DATA $(BIN)/pytest $(PYTEST) -m hostile
+	$(BIN)/python tests/tally.py
 
 # Hours for each image set; it goes on where it was stopped. PAGE=task_correlation SET=digits to choose.
 evidence: .venv/done

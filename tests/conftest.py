@@ -18,6 +18,7 @@ os.environ |= {"REUSELAB_BUILD": str(PLACE), "REUSELAB_HOME": str(PLACE / "home"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import tally
 import torch
 
 from reuselab.book import build
@@ -42,9 +43,22 @@ def data_folder(tmp_path, monkeypatch):
 def pytest_collection_modifyitems(items):
     """Mark the tests that look at the built book, and let them wait until the others are done."""
     for item in items:
+        tally.note(item)
         if "built" in item.fixturenames:
             item.add_marker("pages")
     items.sort(key=lambda item: "built" in item.fixturenames)
+
+
+def pytest_runtest_logreport(report):
+    tally.hear(report)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if tally.passed:
+        counts = tally.table()
+        PLACE.mkdir(parents=True, exist_ok=True)
+        counts.to_csv(PLACE / "hostile.csv", index=False)
+        terminalreporter.write_line(tally.summary(counts))
 
 
 def pytest_collection_finish(session):

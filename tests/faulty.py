@@ -1,14 +1,24 @@
-"""Clients for the fault tests: processes whose cells note that they ran, and fail, hang or die by seed."""
+"""Clients for the fault tests: processes whose cells note that they ran, and fail, hang or die by seed.
 
+Each is a fork of one process that has imported everything, and so are the processes that it starts itself.
+"""
+
+import contextlib
+import ctypes
 import multiprocessing
 import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing import util
 from pathlib import Path
 
+import psutil
+
+from reuselab import cli
 from reuselab.runs import study
 from reuselab.runs.study import grid
 
@@ -23,12 +33,28 @@ TINY = dict(
     bob_epochs=1,
     bob_device="cpu",
 )
-CELLS = grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(4), **TINY)
+PHOTOGRAPHS = dict(
+    base="pets",
+    layout="alone",
+    alice_classes="Abyssinian|Pug",
+    bob_classes="Great Pyrenees|Pug",
+    test_pairs=10,
+    alice_pairs=10,
+    alice_epochs=1,
+    alice_device="cpu",
+    bob_pairs=10,
+    bob_epochs=1,
+    bob_device="cpu",
+)
+STUDIES = {
+    "pairs": grid(rho=[0, 1], retrain=[1, 2, 3], seed=range(2), **TINY),
+    "photographs": grid(retrain=[1, 2, 3], seed=range(4), **PHOTOGRAPHS),
+}
 
 PATIENCE = 120  # seconds that a busy machine may take for anything
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["distributed", "reuselab.runs.study", "torch._dynamo"])
+PROCESSES.set_forkserver_preload(["distributed", "pytest", "reuselab.runs.study", "torch._dynamo"])
 
 original = study.bob_row
 
@@ -77,6 +103,22 @@ def pids(folder):
     return {int(line.split()[1]) for line in path.read_text().splitlines()} if path.exists() else set()
 
 
+def alive(pid):
+    """Whether the process is there, and no zombie that nobody has asked for."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def descendants(pid):
+    """The processes that were begun by this one and by those."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    except psutil.NoSuchProcess:
+        return set()
+
+
 class Backwards(datetime):
     """A clock that loses an hour each time it is read."""
 
@@ -88,9 +130,12 @@ class Backwards(datetime):
         return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(hours=cls.read)
 
 
-def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells=CELLS):
+def client(
+    home, folder, environment, delay=0.0, workers=1, file_size=None, clock=None, cells=STUDIES["pairs"]
+):
     """What a client process does: a study. Its exit status tells how it ended, FOLDER/said what it said."""
-    os.environ |= {"FAULTY": str(folder), "FAULTY_DELAY": str(delay)}
+    os.environ |= environment | {"FAULTY": str(folder), "FAULTY_DELAY": str(delay)}
+    util.spawnv_passfds = fork_in_place_of_exec
     study.bob_row = bob_row
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
@@ -104,10 +149,54 @@ def client(home, folder, delay=0.0, workers=1, file_size=None, clock=None, cells
         raise SystemExit(1) from None
 
 
-def start(*arguments, **options):
-    process = PROCESSES.Process(target=client, args=arguments, kwargs=options)
+def command(folder, environment, arguments):
+    """The command `reuselab`, leader of a group of processes; what it prints goes to FOLDER/out and err.
+
+    It ends as an interpreter does, not as a fork: whatever that would print is printed.
+    """
+    os.setsid()
+    os.environ |= environment
+    util.spawnv_passfds = fork_in_place_of_exec
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["reuselab", *arguments]
+    for descriptor, name in enumerate(("out", "err"), 1):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    try:
+        cli.main()
+    except SystemExit as stop:
+        ctypes.pythonapi.Py_Exit(stop.code or 0)
+
+
+def fork_in_place_of_exec(_, arguments, kept):
+    """A process that multiprocessing starts, python -c PROGRAM, with the descriptors `kept`.
+
+    As long as there is a file FAULTY/held, it has not begun.
+    """
+    if pid := os.fork():
+        return pid
+    try:
+        for descriptor in map(int, os.listdir("/proc/self/fd")):
+            if descriptor > 2 and descriptor not in kept:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+        while Path(os.environ["FAULTY"], "held").exists():
+            time.sleep(0.01)
+        exec(arguments[-1], {})
+    finally:
+        os._exit(0)
+
+
+def start(target, *arguments, **options):
+    """Begin `target` (home, folder, environment; options) in a process of its own."""
+    process = PROCESSES.Process(target=target, args=[*arguments, dict(os.environ)], kwargs=options)
     process.start()
     return process
+
+
+def page():
+    """What the page does whose kernel dies: a study, whose third Bob once takes the process with him."""
+    study.bob_row = bob_row
+    return study.study(grid(seed=[0, 1, DIES_ONCE, 2], **PHOTOGRAPHS), workers=1)
 
 
 def mounted(folder, size):

@@ -214,8 +214,8 @@ def pet_files(each=2):
     return images, lists
 
 
-def serve_pets(server, monkeypatch):
-    images, lists = pet_files()
+def serve_pets(server, monkeypatch, each=2):
+    images, lists = pet_files(each)
     resources = []
     for name, files in (("images.tar.gz", images), ("annotations.tar.gz", lists)):
         server.files[name] = packed(files)

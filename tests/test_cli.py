@@ -372,6 +372,7 @@ def test_claims_compares_numbers_or_says_that_it_does_not(
     assert err.count("\n") == status
 
 
+@pytest.mark.hostile("input")
 def test_a_real_process_refuses_too(tmp_path):
     done = reuselab("run", "pairs", "-p", "drwas", "5000", "-o", str(tmp_path / "out"))
     assert (done.returncode, done.stdout) == (2, "")

@@ -3,7 +3,6 @@
 import re
 import tomllib
 
-import pandas as pd
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -46,9 +45,3 @@ def test_one_version_everywhere():
     assert (
         re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)[1].strip('"') == __version__
     )
-
-
-def test_the_readme_counts_the_faults_that_are_tested():
-    readme = (ROOT / "README.md").read_text()
-    for _, row in pd.read_csv(ROOT / "results" / "faults.csv").iterrows():
-        assert f"| {row['what happens']} | {row.tries} | {row['what it costs']} |" in readme

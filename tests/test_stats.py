@@ -146,6 +146,7 @@ def test_mantels_test_finds_what_is_there_and_rarely_what_is_not():
     assert abs(np.mean(passed) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 200)
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "first, second, message",
     [
@@ -196,6 +197,7 @@ def test_mantels_test_looks_only_where_the_mask_says():
     )
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "more, message",
     [

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` 
 
 NAME = "studies.sqlite"
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiment"
-FORMAT = 2
+FORMAT = 3
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA user_version = {FORMAT};
@@ -33,7 +33,7 @@ CREATE TABLE rows (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, sou
     error TEXT NOT NULL, provenance TEXT NOT NULL, seal TEXT NOT NULL, UNIQUE (name, source));
 CREATE TABLE alices (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
 CREATE TABLE claims (name TEXT, source TEXT, client TEXT, PRIMARY KEY (name, source, client)) WITHOUT ROWID;
-CREATE TABLE seen (image_set TEXT PRIMARY KEY, identity TEXT NOT NULL);
+CREATE TABLE seen (image_set TEXT PRIMARY KEY, identity TEXT NOT NULL, seal TEXT NOT NULL);
 """
 
 
@@ -317,7 +317,8 @@ class Store:
 
     def see(self, images: Mapping[str, str]) -> None:
         """Note which image sets are here: rows on others of their names are stale until those come back."""
-        self.db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", images.items())
+        sealed = [(*one, _seal(*one)) for one in images.items()]
+        self.db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", sealed)
 
     def _other_images(self) -> str:
         """The `images` of rows that were computed on others than were seen here last, as a list in JSON."""
@@ -456,7 +457,9 @@ def _damage(db: sqlite3.Connection) -> str | None:
             return integrity
         if wrong := db.execute(f"SELECT count(*) FROM rows WHERE seal({FIELDS}) != seal").fetchone()[0]:
             return f"{wrong:,} rows differ from their checksums"
-        for table in ("alices", "claims", "seen"):
+        if db.execute("SELECT 1 FROM seen WHERE seal(image_set, identity) != seal").fetchone():
+            return "what images were seen differs from its checksum"
+        for table in ("alices", "claims"):
             db.execute(f"SELECT * FROM {table}").fetchall()
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in OUTSIDE:

@@ -70,6 +70,7 @@ def test_numbers_that_are_given_stay_as_they_are(page):
     assert photographs.choose("made", VALUES, {"alice_pairs": 1000})["alice_pairs"] == 1000
 
 
+@pytest.mark.hostile("input")
 def test_a_set_of_too_few_photographs_is_refused(page):
     with pytest.raises(
         ValueError, match=r"^base pets has too few photographs of some of class 0, class 1: 50 of"
@@ -83,6 +84,7 @@ def test_the_kept_run_is_shown_where_no_set_serves(page, kept_run):
     assert kept.best_run("made")[0] == "quick/made" and kept.origin("made") == (f"{KEPT}: quick/made", "made")
 
 
+@pytest.mark.hostile("input", 2)
 def test_parameters_that_the_kept_run_has_not_got_are_refused_in_its_place(page, kept_run, monkeypatch):
     with pytest.raises(
         FileNotFoundError, match=r"^page made needs photographs for its seeds: its kept run has"
@@ -93,6 +95,7 @@ def test_parameters_that_the_kept_run_has_not_got_are_refused_in_its_place(page,
         photographs.choose("made", VALUES, {"seeds": 3})
 
 
+@pytest.mark.hostile("input")
 def test_a_page_that_can_neither_run_nor_show_a_kept_run_says_what_gets_photographs(page, no_kept_run):
     with pytest.raises(
         FileNotFoundError, match=r"no run of it is kept; reuselab data fetch cifar10 gets some$"

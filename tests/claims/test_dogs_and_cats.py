@@ -144,6 +144,7 @@ def test_scratch_counts_as_training_all_blocks():
     np.testing.assert_allclose(curves[5], 0.55)
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("retrains", [[0], [1, 5], [6]])
 def test_cuts_that_leave_nothing_of_alice_or_solve_nothing_are_refused(retrains):
     with pytest.raises(
@@ -219,6 +220,7 @@ def test_a_small_set_is_taken_as_far_as_it_goes_unless_more_is_asked_for(photogr
         pages.parameters("dogs_and_cats", "quick", {"base": "pet_species", "alice_pairs": 1000})
 
 
+@pytest.mark.hostile("input")
 def test_too_many_photographs_are_refused_before_any_work(photographs):
     with pytest.raises(ValueError, match="photographs"):
         claim.check(

@@ -112,6 +112,7 @@ def test_curves_need_every_row_once():
             Curves.of(broken)
 
 
+@pytest.mark.hostile("input", 3)
 def test_a_page_with_no_contrast_to_make_is_refused_before_the_work():
     for retrains in ([0], [0, 1, 2], [3, 5]):
         with pytest.raises(ValueError, match=r"^retrains must hold numbers from 1 to 2 and from 3 to 4"):
@@ -143,6 +144,7 @@ def test_the_pages_verdict_is_that_of_its_rows(built):
     assert verdicts == layers.verdict(curves, BLOCKS)
 
 
+@pytest.mark.hostile("input")
 def test_one_rho_is_refused_before_any_work():
     with pytest.raises(ValueError, match=r"^rhos must hold two or more"):
         pages.parameters("layers", "smoke", {"rhos": [0.0]})

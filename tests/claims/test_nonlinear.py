@@ -64,6 +64,7 @@ def test_gains_that_fall_with_overlap_or_rise_with_data_do_not_hold():
     assert verdicts(made_gains(fall=-0.1), "falls with n") == {"does not hold"}
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, words",
     [

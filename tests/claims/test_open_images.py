@@ -225,6 +225,7 @@ def test_a_run_has_a_row_for_every_alice_and_its_table_is_read_again_as_it_was(p
 # What cannot be run is refused before any work.
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "base, classes, message",
     [
@@ -250,6 +251,7 @@ def test_classes_that_make_no_matrix_are_refused_in_one_line(photographs, base, 
             refused()
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("classes", ["cat", ["cat", 3], ["cat", "cat"]])
 def test_a_list_of_classes_is_one(classes):
     with pytest.raises(ValueError, match=r"^classes must be a list of names, none twice, or "):
@@ -260,6 +262,7 @@ def test_without_names_the_first_ten_classes_are_taken(photographs):
     assert claim.chosen("cifar10", []) == list(CLASSES)
 
 
+@pytest.mark.hostile("input")
 def test_too_few_photographs_of_any_class_are_refused_before_the_run(photographs):
     with pytest.raises(ValueError, match=r"are asked for, but there are 60$"):
         pages.parameters("open_images", "smoke", {"base": "cifar10", "alice_pairs": 200})
@@ -322,6 +325,7 @@ def test_where_nearness_is_constant_there_is_no_test(classes):
     assert claim.verdict(tests.assign(outcome=["rises", "no test", *tests.outcome[2:]]), 3) == "undecided"
 
 
+@pytest.mark.hostile("input", 2)
 def test_classes_that_exist_nowhere_are_refused_rather_than_answered_by_the_kept_run(
     photographs, monkeypatch
 ):

@@ -126,6 +126,7 @@ def test_disjoint_tasks_share_no_class():
     assert semantics.disjoint(semantics.tasks(CIFAR10)).sum(0).tolist() == [28] * 45
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "tasks, kind, message",
     [
@@ -228,6 +229,7 @@ def test_gains_that_follow_meaning_are_found_over_ten_classes():
         assert semantics.class_mantel(near, gains, CIFAR10, draws=999, mask=mask) == (r, p)
 
 
+@pytest.mark.hostile("input")
 def test_matrices_of_another_number_of_tasks_are_refused():
     with pytest.raises(ValueError, match=r"^10 classes have 45 tasks of two, not 6$"):
         semantics.class_mantel(np.eye(6), np.eye(6), CIFAR10)

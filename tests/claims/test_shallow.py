@@ -137,6 +137,7 @@ def test_the_order_of_the_alphas_does_not_matter(order):
             pages.parameters("shallow", "smoke", {"alphas": half})
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, words",
     [

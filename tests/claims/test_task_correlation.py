@@ -64,6 +64,7 @@ def test_scratch_does_not_count_for_the_verdict():
     assert claim.verdict(tests, "accuracy", BLOCKS) == "holds"
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("retrains", [[0], [5], [0, 5]])
 def test_a_page_on_which_nobody_reuses_and_trains_is_refused_before_the_work(retrains):
     with pytest.raises(ValueError, match=r"^retrains must hold a number from 1 to 4, so that a Bob reuses"):

@@ -371,6 +371,7 @@ def test_a_reference_run_is_found_where_one_is_kept_and_only_there(tmp_path, mon
     assert book.key("zero_correlation", values) != before, "the page is made anew when a reference run is"
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "name, value, told",
     [

@@ -204,6 +204,7 @@ def test_every_network_can_be_attributed_and_is_left_as_it_was(network):
     assert [w.requires_grad for w in net[0].parameters()] == [False] * len(list(net[0].parameters()))
 
 
+@pytest.mark.hostile("input", 2)
 def test_what_cannot_be_attributed_is_refused_in_one_line():
     with pytest.raises(ValueError, match=r"^attribute must not be above test_pairs, 200, as 201 is$"):
         Cell.of(test_pairs=200, attribute=201)

@@ -212,6 +212,7 @@ def test_files_that_just_changed_are_read_again(data_folder, monkeypatch):
     assert bases.load("mnist", "train") is not bases.load("mnist", "train")
 
 
+@pytest.mark.hostile("input")
 def test_damaged_cifar_is_refused(data_folder, monkeypatch):
     lay_cifar(data_folder / "cifar-10-batches-py", monkeypatch)
     (data_folder / "cifar-10-batches-py/data_batch_3").write_bytes(b"damaged")
@@ -272,6 +273,7 @@ def test_a_task_is_groups_of_classes():
     assert bases.groups("0|1|2", "012") == (("0",), ("1",), ("2",))
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "task, message",
     [

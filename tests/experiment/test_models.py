@@ -165,6 +165,7 @@ def test_a_head_of_another_size_is_fresh(retrain, init, alices):
     ]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("init", ["fresh", "alice"])
 def test_a_head_of_another_size_is_refused_where_nothing_is_retrained(init, alices):
     with pytest.raises(ValueError, match=r"^Alice's block head does not fit Bob's task: retrain it$"):

@@ -36,6 +36,7 @@ def test_a_sample_is_balanced_and_shows_no_photograph_twice():
     assert torch.equal(group[base.labels[sample.index]], sample.labels)
 
 
+@pytest.mark.hostile("input")
 def test_more_are_asked_for_than_there_are():
     with pytest.raises(ValueError, match="31 photographs of class 0 are asked for, but there are 30"):
         photos.sample(made([30, 40]), [[0], [1]], 62)
@@ -112,6 +113,7 @@ def test_rivals_without_alice_do_not_depend_on_her_task():
     assert one["random network"] != other["random network"]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "given, told",
     [
@@ -127,6 +129,7 @@ def test_a_cell_that_cannot_be_is_refused_in_one_line(given, told):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "given, told",
     [
@@ -157,6 +160,7 @@ def test_an_alice_of_imagenet_brings_her_blocks_and_no_accuracy(monkeypatch, tmp
     assert row.bob_accuracy == cell.run(one)["bob_accuracy"], "her weights survive being kept"
 
 
+@pytest.mark.hostile("input", 2)
 def test_imagenet_weights_are_refused_before_any_work_where_they_cannot_serve(tmp_path):
     one = Cell.of(**SMALL, alice_classes="0|1", bob_classes="2|3", alice_task="imagenet")
     with pytest.raises(ValueError, match="no ImageNet weights for cnn"):

@@ -179,6 +179,7 @@ REFUSED = [  # what is called, the whole message
 ]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("call, message", REFUSED, ids=[getattr(m, "pattern", m)[:60] for _, m in REFUSED])
 def test_bad_input_is_refused_in_one_line_that_names_what_was_expected(call, message):
     with pytest.raises(ValueError) as refusal:
@@ -196,6 +197,7 @@ def test_the_table_of_refusals_is_long_and_its_messages_differ():
     assert len(messages) >= 25 and len(set(messages)) > 50
 
 
+@pytest.mark.hostile("input", 3)
 @pytest.mark.parametrize(
     "place, name",
     [
@@ -221,6 +223,7 @@ def test_an_image_set_that_is_not_there_is_refused_before_any_training(place, na
         )
 
 
+@pytest.mark.hostile("input")
 def test_image_sets_with_unequal_numbers_of_classes_are_refused_by_a_cell(monkeypatch):
     monkeypatch.setattr(bases, "load", lambda name, split: DIGITS[0] if name == "digits" else made([2, 3, 4]))
     with pytest.raises(
@@ -229,6 +232,7 @@ def test_image_sets_with_unequal_numbers_of_classes_are_refused_by_a_cell(monkey
         cell.run(Cell(bob_base="fashion"))
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

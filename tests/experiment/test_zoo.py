@@ -197,6 +197,7 @@ def test_networks_of_our_own_are_built_without_torchvision():
 # Refusals.
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, line",
     [
@@ -334,6 +335,7 @@ def test_no_connection_is_one_line(hub, monkeypatch):
     models.pretrained(THEIRS, SHAPE)
 
 
+@pytest.mark.hostile("input")
 def test_a_damaged_file_in_torch_hubs_folder_is_named(hub):
     served, folder, _ = hub
     folder.mkdir(parents=True)

@@ -110,6 +110,7 @@ def refused(arguments, folder, monkeypatch, capsys, message):
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("arguments, message", COMMANDS, ids=[repr(" ".join(a))[:60] for a, _ in COMMANDS])
 def test_a_study_is_refused(arguments, message, data_folder, monkeypatch, capsys):
     refused(["study", *arguments], data_folder, monkeypatch, capsys, message)
@@ -119,6 +120,7 @@ def test_the_table_is_long():
     assert len(COMMANDS) >= 60
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "command, home", [(["study"], "/dev/null/home"), (["status"], "/proc/home"), (["status"], __file__)]
 )
@@ -181,6 +183,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("call, message", CALLS, ids=range(len(CALLS)))
 def test_a_call_is_refused(call, message):
     with pytest.raises(ValueError) as refusal:
@@ -270,6 +273,7 @@ SPOILT = [
 ]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("spoil, message", SPOILT, ids=[m for _, m in SPOILT])
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_spoilt_file_of_rows_is_refused_whole(
@@ -285,6 +289,7 @@ def test_a_spoilt_file_of_rows_is_refused_whole(
     )
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "name, data",
     [
@@ -303,6 +308,7 @@ def test_a_file_that_is_not_what_it_says_is_refused(name, data, tmp_path, monkey
     refused(["import", name], tmp_path, monkeypatch, capsys, f"{name} is not an export of kept rows: ")
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("name", ["rows.pkl", "rows", "rows.CSV", "rows.csv.gz"])
 @pytest.mark.parametrize("command", ["import", "export"])
 def test_a_file_of_another_kind_is_refused(command, name, tmp_path, monkeypatch, capsys):

@@ -153,6 +153,7 @@ def test_imported_rows_count_on_the_images_that_they_were_made_on_and_on_no_othe
     assert worked == []
 
 
+@pytest.mark.hostile("images swapped during a study")
 def test_a_worker_with_other_images_than_the_client_is_refused(lies_here, tmp_path, monkeypatch):
     real = studies.train_alice
     monkeypatch.setattr(studies, "train_alice", lambda cell: lies_here("others") or real(cell))
@@ -221,6 +222,7 @@ def test_a_dask_client_without_the_images_asks_a_worker_for_their_identity(lies_
     assert images["pets"] == there and images["digits"] == bases.identity("digits")
 
 
+@pytest.mark.hostile("input")
 def test_a_database_of_an_earlier_format_is_set_aside(tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as earlier:
         earlier.setattr(stores, "SCHEMA", stores.SCHEMA.replace("user_version = 2", "user_version = 1"))
@@ -309,6 +311,7 @@ def test_the_home_is_the_checkouts_unless_named(monkeypatch, tmp_path):
     assert stores.folder() == stores.Path(stores.__file__).parents[2] / "_build" / "home"
 
 
+@pytest.mark.hostile("Ctrl-C")
 def test_ctrl_c_counts_where_python_drops_what_it_raises(tmp_path, monkeypatch):
     """An interrupt that comes while an object is finalized is only printed; the study stops all the same."""
 

@@ -37,6 +37,7 @@ def test_a_file_comes_whole_and_is_not_fetched_again(one):
     assert path.read_bytes() == FILE and parts(path) == (True, False) and server.sent == [("file", len(FILE))]
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_a_file_cut_off_is_not_there_and_the_rest_alone_is_fetched_later(one):
     server, path, get = one
     server.cut = 100_000
@@ -52,6 +53,7 @@ def test_a_file_cut_off_is_not_there_and_the_rest_alone_is_fetched_later(one):
     assert path.read_bytes() == FILE and server.sent == [("file", 100_000), ("file", 200_000)]
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_a_server_that_cannot_go_on_in_the_middle_begins_anew(one):
     server, path, get = one
     server.cut, server.ranges = 100_000, False
@@ -62,6 +64,7 @@ def test_a_server_that_cannot_go_on_in_the_middle_begins_anew(one):
     assert path.read_bytes() == FILE and parts(path) == (True, False) and server.bytes_of("file") == 400_000
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 @pytest.mark.parametrize(
     "left",
     [b"x" * 1000, FILE[:1000] + b"x", FILE + b"x", b"x" * len(FILE)],
@@ -81,6 +84,7 @@ def test_a_part_that_is_whole_needs_no_server(one):
     assert path.read_bytes() == FILE and server.sent == []
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 @pytest.mark.parametrize("before", [None, b"of old"])
 def test_a_wrong_checksum_leaves_what_was_there_and_nothing_else(one, before):
     server, path, get = one
@@ -93,6 +97,7 @@ def test_a_wrong_checksum_leaves_what_was_there_and_nothing_else(one, before):
     assert server.sent == [("file", len(FILE))], "what came from the beginning is not asked for twice"
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 @pytest.mark.parametrize("publish", [google, amazon])
 def test_the_stores_own_checksum_counts_where_none_is_known(one, publish):
     server, path, get = one
@@ -115,6 +120,7 @@ def test_without_any_checksum_nothing_is_pieced_together(one):
     assert path.read_bytes() == FILE
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_an_answer_in_pieces_that_breaks_off_is_not_whole_though_nobody_said_how_long_it_is(one, monkeypatch):
     _, path, get = one
 
@@ -155,6 +161,7 @@ def test_the_next_mirror_goes_on_where_the_first_broke_off(one):
     assert path.read_bytes() == FILE and server.sent == [("mirror", 50_000)]
 
 
+@pytest.mark.hostile("full disk")
 def test_a_disk_that_is_full_is_one_line_and_the_next_call_goes_on(one):
     resource = pytest.importorskip("resource", reason="no limits on the size of a file on this system")
     server, path, get = one
@@ -179,6 +186,7 @@ def test_a_disk_that_is_full_is_one_line_and_the_next_call_goes_on(one):
     )
 
 
+@pytest.mark.hostile("SIGKILL of a fetch")
 def test_a_process_killed_midway_is_taken_up_where_it_stopped(tmp_path, one):
     """A real process, killed while the server holds its bytes back."""
     server, path, get = one

@@ -74,6 +74,7 @@ def test_a_photograph_of_too_many_pixels_is_left_out_before_it_is_decoded(made, 
     assert said(caplog) == [told, f"Open Images in {made}: too large images: 1; the rest is used"]
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -98,6 +99,7 @@ def test_without_classes_all_that_have_images_are_read(made, caplog):
     assert sum("has no image in train and in validation" in line for line in said(caplog)) == len(NAMES) - 3
 
 
+@pytest.mark.hostile("input", 5)
 def test_what_is_damaged_missing_unknown_or_empty_is_said_counted_and_left_out(made, caplog):
     dogs = [image_id("train", "Dog", i) for i in range(4)]
     whole = (made / f"train/{dogs[0]}.jpg").read_bytes()
@@ -132,6 +134,7 @@ def test_a_class_that_loses_all_its_images_is_left_out_of_both_splits(made, capl
     assert loaded["train"].labels.max() == 1 and "class Cat has no image in validation" in said(caplog)
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "spoil, message",
     [
@@ -246,6 +249,7 @@ def test_a_matrix_of_similarities_is_symmetric_with_ones_on_its_diagonal_alone(m
     assert matrix[2, 3] == openimages.similarity(tree, "/m/d", "Cat", kind)
 
 
+@pytest.mark.hostile("input", 5)
 def test_bad_input_about_the_tree_is_refused_in_one_line(made):
     tree = openimages.hierarchy(made)
     with pytest.raises(ValueError, match=r"^no class 'dgo' in the hierarchy \(did you mean Dog\?\)$"):
@@ -317,6 +321,7 @@ def test_a_bounded_subset_is_fetched_once_and_loaded(store, tmp_path, caplog):
     assert list(openimages.faults(tmp_path)) == [] and said(caplog) == []
 
 
+@pytest.mark.hostile("files damaged in the fetch", 2)
 def test_what_the_server_lacks_or_damages_is_said_counted_and_left_out(store, tmp_path, caplog):
     lacking, wrong = (f"train/{image_id('train', 'Dog', i)}.jpg" for i in range(2))
     del store.files[lacking]
@@ -344,6 +349,7 @@ def test_what_the_server_lacks_or_damages_is_said_counted_and_left_out(store, tm
     assert len(openimages.load(tmp_path, side=8)["train"].images) == 6
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_a_lost_connection_ends_in_one_line_and_the_same_call_goes_on(store, tmp_path):
     openimages.fetch(tmp_path, ["Dog"], 1)
     fetched = set(images_of(store))
@@ -359,6 +365,7 @@ def test_a_lost_connection_ends_in_one_line_and_the_same_call_goes_on(store, tmp
     assert fetched < set(images_of(store))
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_a_label_file_cut_off_is_not_taken_for_a_whole_one(store, tmp_path):
     store.cut = len(store.files[f"v5/{openimages.LABELS.format('train')}"]) - 1
     with pytest.raises(download.Lost):
@@ -372,6 +379,7 @@ def test_a_label_file_cut_off_is_not_taken_for_a_whole_one(store, tmp_path):
     assert openimages.fetch(tmp_path, ["Dog"], 4) == "6 of 6 images of Dog"
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 def test_a_damaged_image_is_named_and_fetched_anew(store, tmp_path):
     openimages.fetch(tmp_path, ["Dog"], 4)
     file = f"train/{image_id('train', 'Dog', 2)}.jpg"

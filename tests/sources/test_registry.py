@@ -247,6 +247,7 @@ def test_a_set_is_present_when_it_loads_and_a_sample_of_the_pets_is_not(data_fol
         bases.present("cifar")
 
 
+@pytest.mark.hostile("input")
 def test_a_damaged_set_is_not_present(data_folder):
     lay_mnist(data_folder / "MNIST/raw")
     path = data_folder / "MNIST/raw/t10k-images-idx3-ubyte"
@@ -272,6 +273,7 @@ def test_a_photograph_is_its_central_square(tmp_path):
         assert (half[:, 1:-1, 1:15] == 0).all() and (half[:, 1:-1, 17:-1] == 255).all()
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 @pytest.mark.parametrize(
     "change, note",
     [
@@ -301,6 +303,7 @@ def test_a_damaged_file_is_named_and_the_next_fetch_mends_it(
     assert data.fetch(name).kind == "whole" and (data_folder / file).read_bytes() == whole
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_files_without_a_list_of_checksums_must_be_as_long_as_they_say_and_as_many_as_published(
     data_folder, monkeypatch, file
@@ -324,6 +327,7 @@ def test_a_sample_of_the_pets_is_not_taken_for_the_whole(data_folder, monkeypatc
     assert str(data.state("pets")) == "partial: pug_1.jpg is empty"
 
 
+@pytest.mark.hostile("input")
 def test_pets_with_a_picture_cut_short_are_refused(data_folder):
     images, lists = pet_files()
     images["images/pug_1.jpg"] = images["images/pug_1.jpg"][:-200]
@@ -335,6 +339,7 @@ def test_pets_with_a_picture_cut_short_are_refused(data_folder):
     assert not bases.present("pet_species")
 
 
+@pytest.mark.hostile("fetch cut off")
 def test_a_fetch_that_is_cut_off_leaves_a_partial_set_and_the_next_goes_on(data_folder, server, monkeypatch):
     laid = serve_cifar100(server, monkeypatch)
     name, whole = datasets.CIFAR100.filename, len(server.files[datasets.CIFAR100.filename])
@@ -350,6 +355,7 @@ def test_a_fetch_that_is_cut_off_leaves_a_partial_set_and_the_next_goes_on(data_
     assert server.bytes_of(name) == whole
 
 
+@pytest.mark.hostile("full disk")
 def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetches_nothing_twice(
     data_folder, server, monkeypatch
 ):
@@ -374,6 +380,7 @@ def test_an_extraction_that_breaks_off_leaves_nothing_that_looks_whole_and_fetch
     assert len(list((data_folder / "oxford-iiit-pet/images").iterdir())) == len(images)
 
 
+@pytest.mark.hostile("SIGKILL of a fetch")
 @pytest.mark.parametrize("step", range(4))
 def test_a_kill_while_files_take_their_places_is_never_taken_for_whole(
     data_folder, server, monkeypatch, step
@@ -417,6 +424,7 @@ def test_the_real_sets_are_whole_where_they_are(name):
 # The command line.
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -485,6 +493,7 @@ def test_fetch_says_where_the_set_is_and_how_to_use_it(data_folder, server, monk
     assert data.state("fashion", elsewhere).kind == "whole"
 
 
+@pytest.mark.hostile("files damaged in the fetch")
 def test_a_failed_fetch_is_one_line_and_status_1(data_folder, server, monkeypatch, capsys):
     serve_mnist(server, monkeypatch, data_folder)
     server.files["train-images-idx3-ubyte.gz"] = b"another file"

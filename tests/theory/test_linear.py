@@ -730,6 +730,7 @@ def test_draws_are_paired_reproducible_and_do_not_depend_on_their_number(n, d, m
 NAN, INF = np.nan, np.inf
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, says",
     [

@@ -174,6 +174,7 @@ def test_the_exponent_of_a_power_law():
     assert np.isnan(relu.exponent(n, [n**-1.0])[1])
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, words",
     [

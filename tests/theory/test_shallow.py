@@ -168,6 +168,7 @@ def test_the_tables_repeat_and_do_not_depend_on_the_global_seed():
     assert len(one) == 2 * 7 * 2 * (2 * 4 + 7)
 
 
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize(
     "call, words",
     [

@@ -22,10 +22,11 @@ TOLERANCE = 0.02
 LABELS = ("source", "images", "provenance", "cell")
 MOST_BYTES = 2**32  # of a file, and of what it says that it unpacks to
 MOST_COLUMNS = 1000
-BATCH = 256  # rows of Parquet in memory at a time: text that repeats is far smaller in the file
+BATCH = 64  # rows of Parquet in memory at a time: text that repeats is far smaller in the file
 TYPES = (pa.null(), pa.bool_(), pa.int64(), pa.float64(), pa.string(), pa.large_string())
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?")
-csv.field_size_limit(2**20)  # characters of one text in a file
+LONGEST = 2**20  # characters of one text in a file
+csv.field_size_limit(LONGEST)
 
 
 def writable(path: Path) -> Path:
@@ -115,7 +116,7 @@ def _columns(names: list[str]) -> list[str]:
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"it must have at most {MOST_COLUMNS:,} columns, not {len(names):,}")
     for name in names:
-        schema.NAME(f"column {shorten(name)}", name)
+        schema.NAME("the name of a column", name)
         if names.count(name) > 1:
             raise ValueError(f"it has column {name} twice")
     return names
@@ -124,7 +125,7 @@ def _columns(names: list[str]) -> list[str]:
 def _csv(file: IO[bytes]) -> Iterator[dict[str, str]]:
     """The lines of a CSV, texts by column."""
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-    table = csv.reader(iter(lambda: text.readline(csv.field_size_limit()), ""), strict=True)
+    table = csv.reader(iter(lambda: text.readline(LONGEST), ""), strict=True)
     try:
         columns = _columns(next(table, []))
         for fields in table:
@@ -139,7 +140,7 @@ def _csv(file: IO[bytes]) -> Iterator[dict[str, str]]:
 
 
 def _parquet(file: IO[bytes]) -> Iterator[dict[str, str]]:
-    """The rows of a Parquet file, texts by column as `write` puts them into a CSV."""
+    """The rows of a Parquet file, as `_csv` gives them."""
     try:
         table = parquet.ParquetFile(file, page_checksum_verification=True)
         columns, groups = table.schema_arrow, map(table.metadata.row_group, range(table.num_row_groups))
@@ -162,9 +163,12 @@ def _parquet(file: IO[bytes]) -> Iterator[dict[str, str]]:
 
 
 def _text(value: Any) -> str:
-    return (
-        "" if value is None or value != value else harmless(value) if isinstance(value, str) else str(value)
-    )
+    """A value of Parquet as `write` puts it into a CSV."""
+    if not isinstance(value, str):
+        return "" if value is None or value != value else str(value)
+    if len(value) > LONGEST:
+        raise ValueError(f"it must hold no text of more than {LONGEST:,} characters")
+    return harmless(value)
 
 
 def _row(line: dict[str, str]) -> Row:

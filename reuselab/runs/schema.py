@@ -20,15 +20,13 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-NAME = Rule(
-    "named by up to 100 letters, digits and _",
-    lambda value: re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,99}", value) is not None,
-)
+LETTERS, HEX = re.compile("[A-Za-z][A-Za-z0-9_]{0,99}"), re.compile("[0-9a-f]{64}")
+NAME = Rule("letters, digits and _, up to 100", lambda value: LETTERS.fullmatch(value) is not None)
 SOURCE = Rule(
-    "64 hexadecimal digits",
-    lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
+    "64 hexadecimal digits", lambda value: isinstance(value, str) and HEX.fullmatch(value) is not None
 )
-IDENTITY = Rule("a text that is not empty", lambda value: text().test(value) and value != "")
+TEXT = text()
+IDENTITY = Rule("a text that is not empty", lambda value: TEXT.test(value) and value != "")
 FINITE = Rule("a finite number", lambda value: isinstance(value, float) and math.isfinite(value))
 ACCURACY = number(0, 1)
 EMPTY = Rule("empty, as no measure of this cell", lambda value: value is None)
@@ -36,16 +34,16 @@ PLAIN = Rule(
     "a text, a finite number, true, false or null",
     lambda value: (
         value is None
-        or text().test(value)
-        or FINITE.test(value)
         or (isinstance(value, int) and abs(value) <= 2**53)
+        or FINITE.test(value)
+        or TEXT.test(value)
     ),
 )
 # What a study tells of how a row came about; other code may tell less, or more.
 PROVENANCE = {
-    "device": text(),
-    "git": text(),
-    "versions": text(),
+    "device": TEXT,
+    "git": TEXT,
+    "versions": TEXT,
     "source": SOURCE,
     "seconds": number(0),
     "time": Rule("a time as 2026-01-31T12:00:00+00:00", _is_time),
@@ -96,7 +94,7 @@ def _object(column: str, told: str, rule: Rule, dumps: Callable[[dict[str, Any]]
     if not same:
         raise ValueError(f"{column} must be an object in JSON as it is exported, not {shorten(told)}")
     for name, item in value.items():
-        NAME(f"{shorten(name)} in {column}", name)
+        NAME(f"a name in {column}", name)
         rule(f"{name} in {column}", item)
     return value
 

@@ -44,7 +44,7 @@ KINDS = {
 }
 EACH = {kind: Cell.of(**TINY | given) for kind, given in KINDS.items()}
 OTHER = "5" * 64  # the source of other code
-TRIES = settings(max_examples=60, deadline=None, derandomize=True)
+TRIES = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def kept(home):
@@ -198,8 +198,8 @@ def alike(row):
     return row._replace(measures=canonical(json.loads(row.measures)))
 
 
-@pytest.mark.hostile("input", 40)
-@settings(TRIES, max_examples=20)
+@pytest.mark.hostile("input", 15)
+@settings(TRIES, max_examples=15)
 @given(
     st.lists(
         rows_of_this_code() | rows_of_other_code(), min_size=1, max_size=3, unique_by=lambda row: row.name
@@ -271,7 +271,7 @@ def assert_whole(row):
         assert row.status == UNCHECKED and all(np.isfinite(list(measures.values())))
 
 
-@pytest.mark.hostile("input", 60)
+@pytest.mark.hostile("input", 30)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(TRIES, max_examples=30)
 @given(st.binary(max_size=200), st.booleans())
@@ -281,7 +281,7 @@ def test_bytes_that_are_no_export_give_nothing(suffix, data, framed):
     assert taken_over(data, suffix) == 0
 
 
-@pytest.mark.hostile("input", 120)
+@pytest.mark.hostile("input", 40)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @TRIES
 @given(
@@ -337,7 +337,7 @@ CHANGES = st.one_of(
 )
 
 
-@pytest.mark.hostile("input", 120)
+@pytest.mark.hostile("input", 40)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @TRIES
 @given(st.lists(CHANGES, min_size=1, max_size=3))

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -57,14 +58,28 @@ def integer(low: int, high: int) -> Rule:
     return Rule(f"a whole number from {low:,} to {high:,}", test)
 
 
+def measured(low: float, high: float) -> Rule:
+    """A number that was computed: from `low` to `high`, give or take its rounding."""
+    return Rule(f"a number from {low:g} to {high:g}", number(low - 1e-6, high + 1e-6).test)
+
+
+def optional(rule: Rule) -> Rule:
+    """None, which is null in JSON, or what passes `rule`."""
+    return Rule(f"null or {rule.expected}", lambda value: value is None or rule.test(value))
+
+
 def boolean() -> Rule:
     """True or false."""
     return Rule("true or false", lambda value: isinstance(value, bool))
 
 
-def text() -> Rule:
-    """Any string."""
-    return Rule("a text", lambda value: isinstance(value, str))
+def text(longest: int = 40_000) -> Rule:
+    """A string of Unicode characters, without surrogates (bytes of the command line that are not UTF-8)."""
+
+    def test(value):
+        return isinstance(value, str) and len(value) <= longest and not re.search("[\ud800-\udfff]", value)
+
+    return Rule(f"a Unicode text of up to {longest:,} characters", test)
 
 
 def choice(*options: str) -> Rule:

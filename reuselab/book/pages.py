@@ -29,6 +29,7 @@ from reuselab.check import known, shorten, text
 from reuselab.claims import module
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
+from reuselab.runs import exchange
 from reuselab.runs.study import machine
 
 NOTEBOOKS = places.SOURCES / "notebooks"
@@ -84,9 +85,10 @@ def at_hand(name: str, **values: Any) -> tuple[Any, ...]:
 
 
 def keep(table: pd.DataFrame, name: str) -> None:
-    """Write `table` as NAME.csv into the folder REUSELAB_OUT, where one is set."""
+    """Write `table` as NAME.csv into the folder REUSELAB_OUT, where one is set; no text in it is a formula."""
     if folder := os.environ.get("REUSELAB_OUT"):
-        table.to_csv(Path(folder) / f"{name}.csv", index=False)
+        texts = table.select_dtypes(exclude=["number", "bool"]).map(exchange.no_formula)
+        table.assign(**texts).to_csv(Path(folder) / f"{name}.csv", index=False)
 
 
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:

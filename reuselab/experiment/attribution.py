@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reuselab.check import measured, number, optional
 from reuselab.experiment import train as trainer
 from reuselab.experiment.models import Network
 from reuselab.experiment.pairs import Pairs
@@ -18,6 +19,19 @@ STEPS = 32
 BATCH = 32
 PROBE_PAIRS = 500
 LEAST_LOSS = 0.05
+# What each of `measures` may be, in its order; None where it is NaN.
+RULES = {
+    **{f"share_{name}": optional(measured(0, 1)) for name in METHODS},
+    "completeness_gap": optional(number(0)),
+    **{f"agreement_{one}_{other}": optional(measured(-1, 1)) for one, other in combinations(METHODS, 2)},
+    **{
+        f"{name}_{whose}": number(0, 1)
+        for whose in ("bob", "alice")
+        for name in ("changed", "bob_accuracy_swapped", "bob_accuracy_blank")
+    },
+    **dict.fromkeys(("share_changed", "share_lost"), optional(number(0, 1))),
+    **dict.fromkeys(("decodable_alice", "decodable_bob"), number(0, 1)),
+}
 
 
 def half(images: Pairs, whose: str) -> tuple[EllipsisType | slice, ...]:

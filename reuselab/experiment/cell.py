@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reuselab.check import Rule, boolean, choice, integer, known, text
+from reuselab.check import Rule, boolean, choice, integer, known, measured, number, optional, text
 from reuselab.experiment import attribution, bases, models, pairs, photos
 from reuselab.experiment import train as trainer
 from reuselab.experiment.train import Recipe
@@ -22,7 +22,7 @@ RULES: dict[str, Rule] = {
     "base": bases.base_rule(),
     "bob_base": bases.base_rule(""),
     "rho": pairs.RHO,
-    "bob_rho": Rule("null or a number from 0 to 1", lambda value: value is None or pairs.RHO.test(value)),
+    "bob_rho": optional(pairs.RHO),
     "phi": pairs.PHI,
     "alice_classes": text(),
     "bob_classes": text(),
@@ -352,6 +352,20 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
             lower = alice_net[: len(alice_net) - cell.retrain]
             row |= attribution.measures(bob_net, lower, fit, images, cell.attribute)
         return row
+
+
+def measures(cell: Cell) -> dict[str, Rule]:
+    """What `run` adds to the parameters of `cell`, in its order, and what each may be; NaN is None here."""
+    share = number(0, 1)
+    plain = {
+        "alice_accuracy": Rule("missing, as Alice is ImageNet's", lambda value: value is None)
+        if cell.alice_task == IMAGENET
+        else share,
+        "bob_accuracy": share,
+        "chance": share,
+        "ceiling": measured(0, 1),
+    }
+    return plain | (attribution.RULES if cell.attribute else {})
 
 
 def _alice_accuracy(cell: Cell, alice_net: models.Network, images: trainer.Images) -> float:

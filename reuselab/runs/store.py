@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, `reuselab status` 
 NAME = "studies.sqlite"
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiment"
 FORMAT = 3
+# What became of a row. One of other code comes in unchecked, and counts for nothing before it is checked.
+DONE, FAILED, UNCHECKED = "done", "failed", "unchecked"
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA user_version = {FORMAT};
@@ -193,6 +195,23 @@ class Store:
         self.db.execute(
             "DELETE FROM claims WHERE client NOT IN (SELECT value FROM json_each(?))", [json.dumps(living)]
         )
+        self._check()
+
+    def _check(self) -> None:
+        """Check the rows that other code imported for this one: they are done, or are dropped."""
+        unchecked = self.db.execute(
+            f"SELECT {FIELDS} FROM rows WHERE status = ? AND source = ?", [UNCHECKED, source()]
+        ).fetchall()
+        if not unchecked:
+            return
+        from reuselab.runs import schema
+
+        with self.transaction():
+            for row in map(Row._make, unchecked):
+                measures = json.loads(row.measures)
+                with suppress(ValueError):
+                    self._put(schema.checked(row.source, row.images, row.cell, row.provenance, measures))
+            self.db.execute("DELETE FROM rows WHERE status = ? AND source = ?", [UNCHECKED, source()])
 
     def _create(self) -> None:
         """An empty database where there is none, appearing whole: a file of no bytes can only be damage."""
@@ -257,9 +276,9 @@ class Store:
     def find(self, names: Iterable[str]) -> dict[str, Outcome]:
         """What became of each of the rows `names` that this source has finished."""
         finished = self.db.execute(
-            "SELECT name, status, measures, error FROM rows WHERE source = ? "
+            "SELECT name, status, measures, error FROM rows WHERE source = ? AND status != ? "
             "AND name IN (SELECT value FROM json_each(?))",
-            [source(), json.dumps(list(names))],
+            [source(), UNCHECKED, json.dumps(list(names))],
         )
         return {
             name: Outcome(status, json.loads(measures), error) for name, status, measures, error in finished
@@ -292,7 +311,7 @@ class Store:
         row = Row(
             row_name(cell, images),
             source(),
-            "failed" if error else "done",
+            FAILED if error else DONE,
             _images(cell, images),
             canonical(cell.flat()),
             json.dumps(measures),
@@ -311,8 +330,8 @@ class Store:
             f"INSERT INTO rows ({FIELDS}, seal) VALUES ({', '.join('?' * len(row))}, ?) "
             "ON CONFLICT (name, source) DO UPDATE SET (status, measures, error, provenance, seal) = "
             "(excluded.status, excluded.measures, excluded.error, excluded.provenance, excluded.seal) "
-            "WHERE rows.status = 'failed'",
-            [*row, _seal(*row)],
+            "WHERE rows.status = ? OR rows.status = ? AND excluded.status != rows.status",
+            [*row, _seal(*row), FAILED, UNCHECKED],
         ).rowcount
 
     def see(self, images: Mapping[str, str]) -> None:
@@ -339,9 +358,9 @@ class Store:
             "SELECT count(DISTINCT name) FROM claims WHERE source = ?", [source()]
         ).fetchone()[0]
         return {
-            "done": count.get("done", 0),
+            "done": count.get(DONE, 0),
             "running": running,
-            "failed": count.get("failed", 0),
+            "failed": count.get(FAILED, 0),
             "stale": count.get("stale", 0),
         }
 
@@ -349,15 +368,16 @@ class Store:
         """Every finished row, parameters first, in order of arrival.
 
         With `stale`, stale ones too, and what tells them apart: source, and images, provenance and cell, as
-        JSON.
+        JSON. Parameters of other code are in `cell` alone: one of today may have its name and another type.
         """
         from reuselab.experiment.cell import Cell
 
         keys = ["source", "images", "provenance", "cell"] if stale else []
         finished = self.db.execute(
-            f"SELECT {', '.join(['cell', 'measures', *keys])} FROM rows WHERE status = 'done' "
-            "AND (? OR source = ? AND images NOT IN (SELECT value FROM json_each(?))) ORDER BY id",
-            [stale, source(), self._other_images()],
+            f"SELECT {', '.join(['iif(source = ?, cell, ?)', 'measures', *keys])} FROM rows "
+            "WHERE status = ? AND source = ? AND images NOT IN (SELECT value FROM json_each(?)) "
+            "OR ? AND status != ? ORDER BY id",
+            [source(), "{}", DONE, source(), self._other_images(), stale, FAILED],
         )
         return _frame(
             (_line(cell, measures, dict(zip(keys, rest))) for cell, measures, *rest in finished),
@@ -383,7 +403,7 @@ class Store:
                 here, there = json.loads(kept), json.loads(row.measures)
                 for measure in sorted(here.keys() | there.keys()):
                     mine, theirs = here.get(measure), there.get(measure)
-                    if mine is None or theirs is None or abs(mine - theirs) > tolerance:
+                    if mine != theirs and (None in (mine, theirs) or abs(mine - theirs) > tolerance):
                         contradictions.append(
                             f"cell {row.name[:12]}: {measure} is {mine} here and {theirs} there"
                         )
@@ -418,7 +438,7 @@ def _differ(images: dict[str, str], here: dict[str, str]) -> bool:
 
 def _line(cell: str, measures: str, more: dict[str, str]) -> str:
     """A row as one line of JSON, pieced together unparsed: a million of them are read in seconds."""
-    return f"{cell[:-1]},{measures[1:-1]}{',' + json.dumps(more)[1:-1] if more else ''}}}"
+    return f"{{{','.join(part[1:-1] for part in (cell, measures, json.dumps(more)) if part != '{}')}}}"
 
 
 def _frame(lines: Iterator[str], first: list[str], last: list[str]) -> "pd.DataFrame":

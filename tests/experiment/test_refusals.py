@@ -171,10 +171,14 @@ REFUSED = [  # what is called, the whole message
         "each item of rhos must be a number from 0 to 1, not 2",
     ),
     (lambda: check.several(pairs.RHO)("rhos", [1, 0, 1]), "rhos must not repeat an item, as [1, 0, 1] does"),
-    (lambda: check.text()("title", 3), "title must be a text, not 3"),
+    (lambda: check.text()("title", 3), "title must be a Unicode text of up to 40,000 characters, not 3"),
     (
         lambda: check.text()("title", 3 * [30 * "x"]),
-        "title must be a text, not ['" + 30 * "x" + "', '" + 21 * "x" + "...",
+        "title must be a Unicode text of up to 40,000 characters, not ['"
+        + 30 * "x"
+        + "', '"
+        + 21 * "x"
+        + "...",
     ),
 ]
 

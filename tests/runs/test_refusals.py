@@ -2,22 +2,17 @@
 
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from faulty import TINY
 
 from reuselab import cli
 from reuselab.book import pages as page
-from reuselab.runs import exchange
 from reuselab.runs import study as studies
-from reuselab.runs.store import Row, Store, name_of
 from reuselab.runs.study import grid, study
 
 HOSTILE = [
@@ -193,129 +188,4 @@ def test_a_call_is_refused(call, message):
         message.fullmatch(str(refusal.value))
         if isinstance(message, re.Pattern)
         else str(refusal.value) == message
-    )
-
-
-# Files of rows.
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """(home, table of kept rows with their labels), two cells of this source and one of another."""
-    home = tmp_path_factory.mktemp("home")
-    study(grid(seed=[0, 1], **TINY), workers=1, home=home)
-    with Store(home) as store:
-        cell, images, measures = '{"depth":3}', '{"mist":"0"}', '{"bob_accuracy": 0.5, "loss": 0.25}'
-        store._put(Row(name_of(cell, images), "5" * 64, "done", images, cell, measures, "", "{}"))
-        return home, store.table(stale=True)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_rows_go_from_one_database_to_another_unchanged(suffix, exported, tmp_path):
-    exchange.write(exported[1], tmp_path / f"rows{suffix}")
-    rows = exchange.read(tmp_path / f"rows{suffix}")
-    with Store(tmp_path / "other") as store:
-        assert store.add(rows, exchange.TOLERANCE) == (3, [])
-        assert store.add(rows, exchange.TOLERANCE) == (0, [])
-        assert store.counts() == {"done": 2, "running": 0, "failed": 0, "stale": 1}
-        pd.testing.assert_frame_equal(store.table(stale=True), exported[1], check_exact=True)
-    pd.testing.assert_frame_equal(
-        study(grid(seed=[0, 1], **TINY), workers=1, home=tmp_path / "other"),
-        study(grid(seed=[0, 1], **TINY), workers=1, home=exported[0]),
-        check_exact=True,
-    )
-
-
-@pytest.mark.parametrize("change, contradicts", [(0.019, False), (0.021, True)])
-def test_rows_from_two_places_agree_within_the_tolerance_or_are_reported(
-    change, contradicts, exported, tmp_path, monkeypatch, capsys
-):
-    home, table = exported
-    table = table.copy()
-    before = float(table.loc[1, "bob_accuracy"])
-    table.loc[1, "bob_accuracy"] = before + change
-    table.to_csv(tmp_path / "rows.csv", index=False)
-    monkeypatch.setenv("REUSELAB_HOME", str(home))
-    monkeypatch.setattr(sys, "argv", ["reuselab", "import", str(tmp_path / "rows.csv")])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert out == "0 new rows of 3\n" and (stop.value.code or 0) == contradicts
-    assert (f"bob_accuracy is {before} here and {before + change} there" in err) == contradicts
-    with Store(home) as store:
-        assert store.table().loc[1, "bob_accuracy"] == before
-
-
-SPOILT = [
-    (lambda t: t.drop(columns="source"), "it has no column source"),
-    (lambda t: t.drop(columns="rho"), "row 1: rho is None, but 0.0 in its cell"),
-    (lambda t: t.assign(rho=0.5), ", but 0.0 in its cell"),
-    (lambda t: t.assign(bob_accuracy=np.inf), "row 1: bob_accuracy must be a number, not inf"),
-    (lambda t: t.assign(bob_accuracy="high"), "row 1: "),
-    (lambda t: t.assign(cell="{}"), "row 1: its cell or images are not whole"),
-    (lambda t: t.assign(cell="[1"), "row 1: "),
-    (
-        lambda t: t.assign(cell=t.cell.str.replace('"phi":0.0', '"phi":7')),
-        "row 1: phi must be a number from -1 to 1, not 7",
-    ),
-    (lambda t: t.assign(source="x"), "row 1: source, images, provenance or cell is not what it should be"),
-    (lambda t: t.drop(columns="images"), "it has no column images"),
-    (lambda t: t.assign(images="{}"), "row 1: its cell or images are not whole"),
-    (
-        lambda t: t.assign(images='{"digits":""}'),
-        "row 1: source, images, provenance or cell is not what it should be",
-    ),
-    (
-        lambda t: t.assign(provenance="1"),
-        "row 1: source, images, provenance or cell is not what it should be",
-    ),
-    (lambda t: pd.concat([t, t]), "it has a row twice"),
-]
-
-
-@pytest.mark.hostile("input")
-@pytest.mark.parametrize("spoil, message", SPOILT, ids=[m for _, m in SPOILT])
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_spoilt_file_of_rows_is_refused_whole(
-    spoil, message, suffix, exported, tmp_path, monkeypatch, capsys
-):
-    exchange.write(spoil(exported[1].iloc[:2]), tmp_path / f"rows{suffix}")
-    refused(
-        ["import", f"rows{suffix}"],
-        tmp_path,
-        monkeypatch,
-        capsys,
-        message if suffix == ".parquet" or "inf" not in message else "row 1: ",
-    )
-
-
-@pytest.mark.hostile("input")
-@pytest.mark.parametrize(
-    "name, data",
-    [
-        ("rows.csv", b""),
-        ("rows.csv", pickle.dumps([1])),
-        ("rows.csv", b"a,b\n1\n2,3,4\n"),
-        ("rows.parquet", b""),
-        ("rows.parquet", b"PAR1 and nothing more"),
-        ("rows.parquet", pickle.dumps([1])),
-        ("rows.csv", None),
-    ],
-)
-def test_a_file_that_is_not_what_it_says_is_refused(name, data, tmp_path, monkeypatch, capsys):
-    if data is not None:
-        (tmp_path / name).write_bytes(data)
-    refused(["import", name], tmp_path, monkeypatch, capsys, f"{name} is not an export of kept rows: ")
-
-
-@pytest.mark.hostile("input")
-@pytest.mark.parametrize("name", ["rows.pkl", "rows", "rows.CSV", "rows.csv.gz"])
-@pytest.mark.parametrize("command", ["import", "export"])
-def test_a_file_of_another_kind_is_refused(command, name, tmp_path, monkeypatch, capsys):
-    refused(
-        [command, name],
-        tmp_path,
-        monkeypatch,
-        capsys,
-        f"a table must be named FILE.csv or FILE.parquet, not '{name}'",
     )

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from reuselab import stats
 from reuselab.check import known
 from reuselab.experiment import bases
-from reuselab.sources import openimages
+from reuselab.sources import openimages, registry
 from reuselab.sources.openimages import Tree
 
 BASES = ("cifar10", "cifar100", "openimages")
@@ -73,7 +73,7 @@ def tree(base: str) -> Tree:
         return CIFAR10
     if base == "openimages":
         return openimages.hierarchy(bases.folder() / base)
-    of_class, names = bases.superclasses()
+    of_class, names = registry.superclasses()
     classes = bases.load(base, "train").classes
     parents: dict[str, tuple[str, ...]] = {"": ()} | {f"superclass {name}": ("",) for name in names}
     return Tree(

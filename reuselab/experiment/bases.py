@@ -187,15 +187,6 @@ def present(name: str) -> bool:
         return False
 
 
-def superclasses() -> tuple[Tensor, tuple[str, ...]]:
-    """The 20 superclasses of CIFAR-100: that of each of its 100 classes, int64 [100], and their names.
-
-    Raises FileNotFoundError, in one line, where the set is not there.
-    """
-    registry.read("cifar100")
-    return readers.superclasses(folder())
-
-
 def digest(name: str) -> str:
     """SHA-256 over both splits' pixels, labels and class names as they are on the disk now.
 

@@ -356,15 +356,10 @@ def run(cell: Cell, alice: models.Network | None = None) -> dict[str, Any]:
 
 def measures(cell: Cell) -> dict[str, Rule]:
     """What `run` adds to the parameters of `cell`, in its order, and what each may be; NaN is None here."""
-    share = number(0, 1)
-    plain = {
-        "alice_accuracy": Rule("missing, as Alice is ImageNet's", lambda value: value is None)
-        if cell.alice_task == IMAGENET
-        else share,
-        "bob_accuracy": share,
-        "chance": share,
-        "ceiling": measured(0, 1),
-    }
+    plain = dict.fromkeys(("alice_accuracy", "bob_accuracy", "chance"), number(0, 1))
+    plain["ceiling"] = measured(0, 1)
+    if cell.alice_task == IMAGENET:
+        plain["alice_accuracy"] = Rule("missing, as Alice is ImageNet's", lambda value: value is None)
     return plain | (attribution.RULES if cell.attribute else {})
 
 

@@ -38,8 +38,8 @@ RULES = {
     "device": choice("auto", "cpu", "cuda", "mps"),
 }
 
-# How Alice may train on photographs. "sgd": one cycle with usual settings; with the sizes of `CIFAR` it is
-# meant to take resnet18 above 93 % on plain CIFAR-10, as `benchmarks/bench_cifar.py` measures on a GPU.
+# How Alice may train on photographs. "sgd": one cycle with usual settings, meant to take resnet18
+# above 93 % on plain CIFAR-10, as `benchmarks/bench_cifar.py` measures on a GPU.
 RECIPES = {
     "plain": {},
     "sgd": {
@@ -54,7 +54,6 @@ RECIPES = {
         "precision": "bfloat16",
     },
 }
-CIFAR = RECIPES["sgd"] | {"pairs": 50_000, "epochs": 20}
 
 
 @dataclass(frozen=True)

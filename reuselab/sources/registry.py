@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sklearn
+from torch import Tensor
 
 from reuselab import places
 from reuselab.check import Failed, known
@@ -167,6 +168,15 @@ def _read(name: str, root: Path) -> Splits:
     if settled:
         _READ[name] = before, splits
     return splits
+
+
+def superclasses() -> tuple[Tensor, tuple[str, ...]]:
+    """The 20 superclasses of CIFAR-100: that of each of its 100 classes, int64 [100], and their names.
+
+    Raises FileNotFoundError, in one line, where the set is not there.
+    """
+    read("cifar100")
+    return readers.superclasses(folder())
 
 
 def signature(name: str) -> tuple[Signature, bool]:

@@ -198,7 +198,7 @@ def test_a_fetched_cifar100_has_its_classes_and_superclasses(data_folder, server
     data.fetch("cifar100")
     hold("cifar100", laid)
     assert bases.load("cifar100", "test").classes[99] == "fine 99"
-    coarse, names = bases.superclasses()
+    coarse, names = data.superclasses()
     assert coarse.tolist() == [7 * k % 20 for k in range(100)] and names[19] == "coarse 19"
     assert {path.name for path in data_folder.iterdir()} == {"cifar-100-python"}
 

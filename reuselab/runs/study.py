@@ -450,7 +450,7 @@ def deaf() -> Iterator[None]:
         if here:
             signal.signal(signal.SIGINT, before or signal.default_int_handler)
     if heard.is_set():
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
 
 def _at_once(*job: Any) -> Future:

@@ -416,7 +416,9 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
         for kind in (".ipynb", ".html", ".csv", "_claims.csv", "_rivals.csv")
     ]
     rows = pd.read_csv(out / "task_correlation.csv")
-    assert sorted(zip(rows.rho, rows.retrain)) == [(0, 1), (0, 5), (1, 1), (1, 5)]
+    assert sorted(zip(rows.rho, rows.retrain, rows.seed)) == [
+        (rho, retrain, seed) for rho in (0, 1) for retrain in (1, 5) for seed in (0, 1)
+    ]
     assert set(rows.alice_pairs) == {500}
     injected = next(
         cell

@@ -73,9 +73,10 @@ def _theory(method, gammas, thetas, sigma, depth=2, form="flow", **source) -> np
 
 
 def _phase(axes: Axes, values: np.ndarray, gammas: ArrayLike, thetas: ArrayLike):
-    return axes.pcolormesh(
-        gammas, np.rad2deg(thetas), np.clip(values, -1, 1).T, shading="nearest", rasterized=True, **GAIN
-    )
+    columns, rows = np.argsort(gammas), np.argsort(thetas)
+    shown = np.clip(values, -1, 1)[np.ix_(columns, rows)].T
+    x, y = np.take(gammas, columns), np.rad2deg(np.take(thetas, rows))
+    return axes.pcolormesh(x, y, shown, shading="nearest", rasterized=True, **GAIN)
 
 
 def _boundary(axes: Axes, gammas: ArrayLike, sigma: float, method: str, **options) -> None:

@@ -25,7 +25,7 @@ BATCH, TESTS, HIDDEN_TESTS = 16, 10, 2000
 SETTING = ["model", "coupling", "alpha", "rule", "strength", "measure", "n"]
 RULES: dict[str, Rule] = {
     "k": integer(1, 400),
-    "length": number(0, 100, above=True),
+    "length": number(0.01, 100),
     "shift": integer(0, 1000),
     "task": choice(*TASKS),
     "alphas": several(number(-1, 1)),

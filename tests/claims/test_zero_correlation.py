@@ -379,7 +379,7 @@ def test_a_reference_run_is_found_where_one_is_kept_and_only_there(tmp_path, mon
         ("optimizers", ["adam"], "did you mean Adam?"),
         ("bob_samples", [5], "from 10"),
         ("starts", 0, "from 1 to 20"),
-        ("optimizer_seeds", 0, "from 1"),
+        ("optimizer_seeds", 0, "from 2"),
         ("rhos", [0.0], "no parameter"),
     ],
 )

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from reuselab.claims import deep_linear as deep_claim
 from reuselab.claims import nonlinear as relu_claim
@@ -45,3 +46,11 @@ def test_the_figures_of_nonlinear_name_the_methods():
     over_scratch = gains[gains.against == relu_claim.NAMES["scratch"]]
     page = shown(nonlinear.gain_against_overlap(over_scratch, caption="c"), nonlinear.gain_against_overlap)
     assert "linear transfer" in page and "fine-tuning" in page
+
+
+def test_a_phase_diagram_is_the_same_in_whatever_order_its_parameters_come():
+    def colours(gammas):
+        mesh = phase_diagram._phase(Figure().subplots(), np.array([gammas] * 2).T, gammas, [1.0, 0.5])
+        return mesh.get_array()
+
+    np.testing.assert_array_equal(colours([0.5, 0.1, 0.3]), colours([0.1, 0.3, 0.5]))

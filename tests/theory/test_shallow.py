@@ -174,7 +174,7 @@ def test_the_tables_repeat_and_do_not_depend_on_the_global_seed():
     [
         (lambda: shallow.Setting(k=3), "k must be a square"),
         (lambda: shallow.Setting(k=0), "k must be a whole number from 1"),
-        (lambda: shallow.Setting(length=0), "length must be a number above 0"),
+        (lambda: shallow.Setting(length=0), "length must be a number from 0.01"),
         (lambda: shallow.Setting(task="smooth"), "task must be one of mean, random, rough"),
         (lambda: shallow.Setting(ridges=[0.0]), "each item of ridges must be a number above 0"),
         (lambda: shallow.Setting(stops=[0]), "each item of stops must be a whole number from 1"),

@@ -313,6 +313,12 @@ def test_the_home_is_the_checkouts_unless_named(monkeypatch, tmp_path):
     assert stores.folder() == stores.Path(stores.__file__).parents[2] / "_build" / "home"
 
 
+def test_a_row_of_an_installed_package_names_nobodys_repository(monkeypatch):
+    """Its environment may lie in one."""
+    monkeypatch.setattr(studies.places, "CHECKOUT", None)
+    assert studies.machine.__wrapped__()["git"] == ""
+
+
 @pytest.mark.hostile("Ctrl-C")
 def test_ctrl_c_counts_where_python_drops_what_it_raises(tmp_path, monkeypatch):
     """An interrupt that comes while an object is finalized is only printed; the study stops all the same."""

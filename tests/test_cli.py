@@ -431,13 +431,25 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
     assert (out / "vendor" / "html-manager" / "dist" / "embed.js").exists()
 
 
+FAILING = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+draws = 5000
+```
+
+```{code-cell} ipython3
+draws / 0
+```
+"""
+
+
 def test_a_failing_page_says_so_in_one_line_with_status_1(tmp_path, monkeypatch):
-    (tmp_path / "notebooks").mkdir()
-    source = (pages.NOTEBOOKS / "pairs.md").read_text()
-    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path / "notebooks")
-    (tmp_path / "notebooks" / "pairs.md").write_text(
-        source.replace("classes = len(train[0].classes)", "classes = 1 / 0")
-    )
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path)
+    (tmp_path / "pairs.md").write_text(FAILING)
     with pytest.raises(build.Failed, match="page pairs failed: ZeroDivisionError: division by zero"):
         build.execute("pairs", {"draws": 1000}, tmp_path / "out")
 

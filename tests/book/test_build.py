@@ -17,7 +17,7 @@ from reuselab import places
 from reuselab.book import build, pages
 from reuselab.runs import store
 
-WHERE = "from reuselab.book import build; from reuselab.runs import store; print(build.BUILD, store.folder())"
+WHERE = "from reuselab import places; from reuselab.runs import store; print(places.made(), store.folder())"
 
 
 def test_tests_build_and_keep_rows_in_a_folder_of_their_own():

@@ -149,15 +149,11 @@ def _nobody_reads() -> bool:
     return False
 
 
-def _stdout_takes_all() -> bool:
-    try:
-        return not sys.stdout or sys.stdout.flush() is None
-    except OSError:
-        return False
-
-
 def _drop_what_stdout_cannot_take() -> None:
     """What a full or closed stdout did not take is tried again when Python ends, which then complains."""
-    if not _stdout_takes_all():
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

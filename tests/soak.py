@@ -30,9 +30,8 @@ class Soak:
             for kind, _, _ in tally.said(item):
                 if kind != "input":
                     tests[kind].append(item)
-        until = time.monotonic() + self.seconds
-        following = self.draw(tests)
-        while time.monotonic() < until:
+        following, self.began = self.draw(tests), time.monotonic()
+        while time.monotonic() - self.began < self.seconds:
             item = following
             while following is item:
                 following = self.draw(tests)
@@ -54,6 +53,8 @@ class Soak:
         for (kind, _), count in tally.passed.items():
             tries[kind] += count
         tally.passed.clear()  # these are no tests of one run
+        if not tries | self.losses:
+            return
         rows = [
             (kind, tries[kind] + self.losses[kind], self.losses[kind])
             for kind in tally.KINDS
@@ -61,9 +62,8 @@ class Soak:
         ]
         table = pd.DataFrame(rows, columns=["what is tried", "tries", "losses"])
         table.loc[len(table)] = ("all", *table[["tries", "losses"]].sum())
-        table.assign(date=date.today(), seconds=f"{self.seconds:.0f}", seed=self.seed).to_csv(
-            CSV, index=False
-        )
+        seconds = f"{time.monotonic() - self.began:.0f}"  # fewer than it was told where it was interrupted
+        table.assign(date=date.today(), seconds=seconds, seed=self.seed).to_csv(CSV, index=False)
         terminalreporter.write_line(table.to_string(index=False))
 
 

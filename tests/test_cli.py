@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import Mock, patch
 
@@ -199,13 +199,15 @@ def test_a_log_that_cannot_be_written_hides_nothing(monkeypatch, capsys):
 
 
 @pytest.mark.hostile("Ctrl-C")
+@pytest.mark.parametrize("meanwhile", [nullcontext, study.deaf], ids=["at work", "while processes begin"])
 @pytest.mark.parametrize("made_of_it", [KeyboardInterrupt, ImportError, OSError, build.Failed])
-def test_ctrl_c_is_an_interruption_whatever_a_library_makes_of_it(monkeypatch, capsys, made_of_it):
+def test_ctrl_c_is_an_interruption_whatever_a_library_makes_of_it(monkeypatch, capsys, made_of_it, meanwhile):
     monkeypatch.setattr(sys, "stderr", sys.stderr)  # to be had back
 
     def pressed():
         try:
-            signal.raise_signal(signal.SIGINT)
+            with meanwhile():
+                signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             print("Task exception was never retrieved", file=sys.stderr)
             raise made_of_it from None

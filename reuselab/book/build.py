@@ -111,44 +111,43 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     kernel dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    defaults = pages.defaults(name)
-    changed = {key: value for key, value in values.items() if value != defaults[key]}
-    done = folder / f"{name}.ipynb"
-    notebook = pages.read(name)
+    done, log = folder / f"{name}.ipynb", folder.resolve() / f"{name}.log"
     os.environ |= {
         "REUSELAB_OUT": str(folder.resolve()),
         "REUSELAB_DATA": str(bases.folder().resolve()),
         "OMP_NUM_THREADS": "1",
     }
-    log = folder.resolve() / f"{name}.log"
     try:
-        with _transport() as transport:
-            papermill.execute_notebook(
-                notebook,
-                done,
-                changed,
-                kernel_name="python3",
-                cwd=folder,
-                progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
-                config=Config(
-                    KernelManager=transport | {"last_words": str(log)},
-                    NotebookClient={"kernel_manager_class": _Kernel},
-                ),
-            )
-            log.unlink()
+        _papermill(name, values, done, log)
+        log.unlink()
     except DeadKernelError:
-        raise Failed(
-            f"page {name} failed: its kernel died or was killed, perhaps for want of memory "
-            f"(see {log if log.stat().st_size else done})"
-        ) from None
+        why = "its kernel died or was killed, perhaps for want of memory"
+        raise Failed(f"page {name} failed: {why} (see {log if log.stat().st_size else done})") from None
     except PapermillExecutionError as error:
-        raise Failed(
-            f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
-        ) from None
+        why = f"{error.ename}: {error.evalue.partition(chr(10))[0]}"
+        raise Failed(f"page {name} failed: {why} (see {done})") from None
     finally:
         if log.exists() and not log.stat().st_size:
             log.unlink()
     return done
+
+
+def _papermill(name: str, values: Mapping[str, Any], done: Path, log: Path) -> None:
+    """Run the notebook of page `name` into `done`; `log` takes what its kernel says on stderr."""
+    defaults = pages.defaults(name)
+    with _transport() as transport:
+        papermill.execute_notebook(
+            pages.read(name),
+            done,
+            {key: value for key, value in values.items() if value != defaults[key]},
+            kernel_name="python3",
+            cwd=done.parent,
+            progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
+            config=Config(
+                KernelManager=transport | {"last_words": str(log)},
+                NotebookClient={"kernel_manager_class": _Kernel},
+            ),
+        )
 
 
 @contextmanager

@@ -87,8 +87,7 @@ def at_hand(name: str, **values: Any) -> tuple[Any, ...]:
 def keep(table: pd.DataFrame, name: str) -> None:
     """Write `table` as NAME.csv into the folder REUSELAB_OUT, if one is set; no text in it is a formula."""
     if folder := os.environ.get("REUSELAB_OUT"):
-        texts = table.select_dtypes(exclude=["number", "bool"]).map(exchange.no_formula)
-        table.assign(**texts).to_csv(Path(folder) / f"{name}.csv", index=False)
+        exchange.with_texts(table, exchange.no_formula).to_csv(Path(folder) / f"{name}.csv", index=False)
 
 
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:

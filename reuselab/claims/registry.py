@@ -63,7 +63,8 @@ CLAIMS = {
         "the more blocks he retrains, the more on his own. (The paper uses attribution to see where "
         "transfer comes from; the sentence is ours.)",
         "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no "
-        "falling step, with k at the least rho and with rho for every k in between",
+        "falling step, with k at the least rho and with rho for every k in between; an interval of the rise "
+        "below zero does not hold, what is neither is undecided",
     ),
     "A6": Claim(
         A,
@@ -89,7 +90,7 @@ CLAIMS = {
         "In a deep linear network the risks of training from scratch and of linear transfer follow closed "
         "forms.",
         "largest distance of a simulated mean from its formula, in standard errors, below the Bonferroni "
-        "bound at 1 %",
+        "bound at 1 %; undecided with fewer than 100 draws",
     ),
     "B2": Claim(
         B,
@@ -105,7 +106,7 @@ CLAIMS = {
         "phase_diagram",
         "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
         "largest distance of a simulated mean from the exact one at finite d, in standard errors, over "
-        "source samples and ridges below the Bonferroni bound at 1 %",
+        "source samples and ridges below the Bonferroni bound at 1 %; undecided with fewer than 100 draws",
     ),
     "B4": Claim(
         B,

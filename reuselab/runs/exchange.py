@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +26,7 @@ MOST_COLUMNS = 1000
 BATCH = 64  # rows of Parquet in memory at a time: text that repeats is far smaller in the file
 TYPES = (pa.null(), pa.bool_(), pa.int64(), pa.float64(), pa.string(), pa.large_string())
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?")
+FORMULA = re.compile(r"\s*[=+@＝＋－＠-]|[\t\r]")
 LONGEST = 2**20  # characters of one text in a file
 csv.field_size_limit(LONGEST)
 
@@ -59,13 +60,18 @@ def write(table: pd.DataFrame, path: Path) -> None:
     part = _part(path)
     try:
         if _kind(path) == ".csv":
-            texts = table.select_dtypes(exclude=["number", "bool"]).map(_shown)
-            table.assign(**texts).rename(columns=harmless).to_csv(part, index=False)
+            with_texts(table, harmless).rename(columns=harmless).to_csv(part, index=False)
         else:
             table.to_parquet(part, index=False, write_page_checksum=True)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """`table` with `change` made to every text in it."""
+    others = table.select_dtypes(exclude=["number", "bool"])
+    return table.assign(**others.map(lambda value: change(value) if isinstance(value, str) else value))
 
 
 def harmless(text: str) -> str:
@@ -78,17 +84,13 @@ def harmless(text: str) -> str:
     return text if begins and text.isprintable() and ";" not in text else _quoted(text)
 
 
-def no_formula(value: Any) -> Any:
-    """`value`; a text that a spreadsheet would compute in quotes as JSON."""
-    return harmless(value) if isinstance(value, str) and value[:1] in {*"=+-@\t\r"} else value
+def no_formula(text: str) -> str:
+    """`text`, in quotes as JSON where a spreadsheet would compute it."""
+    return _quoted(text) if FORMULA.match(text) else text
 
 
 def _quoted(text: str) -> str:
     return json.dumps(text).replace(";", r"\u003b")
-
-
-def _shown(value: Any) -> Any:
-    return harmless(value) if isinstance(value, str) else value
 
 
 def read(path: Path) -> list[Row]:

@@ -32,6 +32,7 @@ import torch
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
+from reuselab import places
 from reuselab.check import Failed, integer, known, number, shorten
 from reuselab.experiment import bases, train
 from reuselab.experiment import cell as cells_
@@ -450,7 +451,7 @@ def deaf() -> Iterator[None]:
         if here:
             signal.signal(signal.SIGINT, before or signal.default_int_handler)
     if heard.is_set():
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
 
 def _at_once(*job: Any) -> Future:
@@ -499,17 +500,9 @@ def machine(device: str = "auto") -> dict[str, str]:
         else f"{where.type} ({platform.machine()}, {os.cpu_count()} cores)"
     )
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
-    try:
-        git = subprocess.run(
-            ["git", "-C", Path(__file__).parent, "describe", "--always", "--dirty", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    except OSError:
-        git = ""
     return {
         "device": name.replace("cpu", "CPU"),
-        "git": git,
+        "git": _git(),
         "versions": ", ".join(
             [
                 f"Python {platform.python_version()}",
@@ -517,6 +510,17 @@ def machine(device: str = "auto") -> dict[str, str]:
             ]
         ),
     }
+
+
+def _git() -> str:
+    """State of the checkout. Without one "": an installed package may lie in anybody's repository."""
+    if not places.CHECKOUT:
+        return ""
+    command = ["git", "-C", str(places.CHECKOUT), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 @contextmanager

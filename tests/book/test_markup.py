@@ -4,10 +4,12 @@ Its second section is made as its first, whose text is harmless. So what differs
 """
 
 import ast
+import json
 import re
 from collections import Counter
 
 import nbformat
+import pandas as pd
 import pytest
 from looking import READY
 from matplotlib.figure import Figure
@@ -197,6 +199,15 @@ def test_a_script_that_got_into_a_page_does_not_run_there(view):
         await refused;
     }""")
     assert view.evaluate("window.ran") is None
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", "\tx", "\rx", " =1", "＝1"])
+def test_no_text_of_a_kept_table_is_a_formula_and_numbers_stay(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("REUSELAB_OUT", str(tmp_path))
+    pages.keep(pd.DataFrame({"class": [text, "dog"], "rise": [-0.5, 1.0]}), "made")
+    kept = pd.read_csv(tmp_path / "made.csv")
+    assert kept["class"].tolist() == [json.dumps(text), "dog"] and kept.rise.tolist() == [-0.5, 1.0]
 
 
 def test_numbers_of_a_logarithmic_axis_are_no_formulas():

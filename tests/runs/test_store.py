@@ -225,9 +225,11 @@ def test_a_dask_client_without_the_images_asks_a_worker_for_their_identity(lies_
 @pytest.mark.hostile("input")
 def test_a_database_of_an_earlier_format_is_set_aside(tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as earlier:
-        earlier.setattr(stores, "SCHEMA", stores.SCHEMA.replace("user_version = 2", "user_version = 1"))
+        now = f"user_version = {stores.FORMAT};"
+        earlier.setattr(stores, "SCHEMA", stores.SCHEMA.replace(now, "user_version = 1;"))
         earlier.setattr(stores, "FORMAT", 1)
         Store(tmp_path).__exit__()
+    assert [path.name for path in tmp_path.glob("*.sqlite*")] == ["studies.sqlite"]
     with Store(tmp_path) as store:
         assert set(store.counts().values()) == {0}
     assert "not a database of this version of reuselab" in capsys.readouterr().err
@@ -309,6 +311,12 @@ def test_the_home_is_the_checkouts_unless_named(monkeypatch, tmp_path):
     assert stores.folder() == tmp_path
     monkeypatch.delenv("REUSELAB_HOME")
     assert stores.folder() == stores.Path(stores.__file__).parents[2] / "_build" / "home"
+
+
+def test_a_row_of_an_installed_package_names_nobodys_repository(monkeypatch):
+    """Its environment may lie in one."""
+    monkeypatch.setattr(studies.places, "CHECKOUT", None)
+    assert studies.machine.__wrapped__()["git"] == ""
 
 
 @pytest.mark.hostile("Ctrl-C")

@@ -96,12 +96,14 @@ def choice_of(options: Callable[[], Iterable[str]]) -> Rule:
     )
 
 
-def several(rule: Rule) -> Rule:
-    """A non-empty list without repetitions, each item passing `rule`."""
+def several(rule: Rule, most: int = 1000) -> Rule:
+    """A list of one item to `most`, without repetitions, each passing `rule`."""
 
     class Several(Rule):
         def __call__(self, name, value):
             super().__call__(name, value)
+            if len(value) > most:
+                raise ValueError(f"{name} must hold at most {most:,} items, not {len(value):,}")
             for item in value:
                 rule(f"each item of {name}", item)
             if len(set(value)) < len(value):

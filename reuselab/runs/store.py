@@ -248,7 +248,7 @@ class Store:
         """The other clients that have this folder open."""
         living = []
         for path in self.home.glob("*.client"):
-            if path.stem != self.client:
+            if path.stem != self.client and path.is_file():
                 try:
                     with path.open() as lock:
                         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

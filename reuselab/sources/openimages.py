@@ -19,8 +19,9 @@ import csv
 import hashlib
 import json
 import logging
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,7 @@ HIERARCHY = "bbox_labels_600_hierarchy.json"
 LABELS = "{}-annotations-human-imagelabels-boxable.csv"
 PARTS = {"train": "train", "test": "validation"}  # our splits, and the official ones
 SUBSET, SUMS = "subset.json", "images.md5"
+ID = re.compile(r"[\w-]{1,100}")  # of an image: its file lies in the folder of its part and nowhere else
 KINDS = ("wu-palmer", "path")
 CONNECTIONS = 8
 
@@ -177,6 +179,7 @@ def chosen(folder: Path, part: str, labels: Sequence[str], most: int | None = No
                 path, usecols=["ImageID", "LabelName", "Confidence"], dtype={"ImageID": str}, chunksize=10**6
             )
         )
+        _plain(rows.ImageID)
     except (OSError, ValueError, AttributeError) as error:
         raise FileNotFoundError(
             f"{path} is not there or damaged ({type(error).__name__}): "
@@ -217,10 +220,18 @@ def _asked(
         lists = {
             part: json.loads((folder / SUBSET).read_text(encoding="utf-8"))[part] for part in PARTS.values()
         }
+        _plain(image for labels in lists.values() for ids in labels.values() for image in ids)
     else:
         labels = list(names) if classes is None else _known_labels(names, classes, losses)
         lists = {part: chosen(folder, part, labels) for part in PARTS.values()}
     return _without_empty(lists, names, losses)
+
+
+def _plain(ids: Iterable[Any]) -> None:
+    """ValueError for what is no id of an image, as a path that leads elsewhere."""
+    for image in ids:
+        if not ID.fullmatch(str(image)):
+            raise ValueError(f"no image can be called {shorten(image)}")
 
 
 def _without_empty(
@@ -388,7 +399,7 @@ def faults(folder: Path) -> Iterator[str]:
     if not (folder / SUBSET).exists():
         return
     lists, sums = json.loads((folder / SUBSET).read_text(encoding="utf-8")), read_sums(folder / SUMS)
-    for part, labels in lists.items():
-        for file in (f"{part}/{image}.jpg" for ids in labels.values() for image in ids):
+    for part in PARTS.values():
+        for file in (f"{part}/{image}.jpg" for ids in lists[part].values() for image in ids):
             if not (file in sums and whole(folder / file, sums[file])):
                 yield f"{file} is {'damaged' if (folder / file).exists() else 'missing'}"

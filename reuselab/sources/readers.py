@@ -50,6 +50,8 @@ def square(path: Path, side: int = SIDE) -> Tensor:
 
 
 def _opened(path: Path) -> Image.Image:
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file")  # a pipe would be waited for
     try:
         with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
             image = Image.open(path)

@@ -225,7 +225,10 @@ def state(name: str, root: Path | None = None) -> State:
     """
     known("image set", name, SETS)
     name, root = origin(name), folder() if root is None else Path(root)
-    faults = list(_faults(name, root))
+    try:
+        faults = list(_faults(name, root))
+    except Exception as error:  # whatever a damaged list makes of its reader
+        faults = [f"its lists are damaged ({type(error).__name__})"]
     if not faults:
         return State("whole")
     archives = [root / path for path, _, _ in SETS[name].archives()]

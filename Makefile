@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak edges tally evidence reference lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak edges tally mutants evidence reference reference-smoke lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -16,8 +16,10 @@ help:
 	@echo "make edges  every page at the edge values of its parameters: refused, or drawn honestly"
 	@echo "make soak   faults at random for SOAK seconds (default 600)"
 	@echo "make tally  count what the tests try, for the README's and the book's table"
+	@echo "make mutants  plant faults one at a time, and count which the pages' numbers tell (half an hour)"
 	@echo "make evidence  the studies that decide claims and are not made yet (hours; PAGE=, SET=)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
+	@echo "make reference-smoke  the rows at smoke that pages are held to, from several processors (20 minutes)"
 	@echo "make lock   choose newer versions for requirements.lock"
 
 .venv/done: requirements.lock pyproject.toml
@@ -67,6 +69,9 @@ tally: .venv/done chromium
 	env -u REUSELAB_DATA $(BIN)/pytest $(PYTEST) -m hostile
 	$(BIN)/python tests/tally.py
 
+mutants: .venv/done
+	$(BIN)/python tests/mutants.py
+
 # Hours for each image set; it goes on where it was stopped. PAGE=task_correlation SET=digits to choose.
 evidence: .venv/done
 	$(BIN)/python -m reuselab.claims.evidence $(PAGE) $(addprefix --set ,$(SET))
@@ -77,6 +82,10 @@ reference: .venv/done
 	@! grep -q ,kept _build/reference/$(AS)/$(PAGE)_claims.csv || { echo "the page showed a kept run: there is none to keep"; exit 2; }
 	mkdir -p results/$(AS)
 	cd _build/reference/$(AS) && cp $(foreach part,summary claims provenance,$(PAGE)_$(part).csv) $(CURDIR)/results/$(AS)
+
+# Needs the real image sets: CI runs with the same.
+reference-smoke: .venv/done
+	$(BIN)/python -m reuselab.book.reference
 
 # The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
 chromium: .venv/done

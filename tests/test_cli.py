@@ -346,34 +346,35 @@ def test_each_page_has_rules_of_its_own(tmp_path, monkeypatch):
         pages.parameters("deep_linear", "quick", {"d": 8})
 
 
-COMPARED = [
-    ("quick", 0.5, 0, "nothing is kept for the preset quick: nothing was compared\n"),
-    ("smoke", 0.5, 0, "compared with what is kept for the preset smoke: layers\n"),
-    ("smoke", 0.6, 1, "layers: bob_accuracy 0.600 where rho = 1, kept 0.500 within 0.05\n"),
-]
-
-
-@pytest.mark.parametrize("preset, accuracy, status, line", COMPARED)
-def test_claims_compares_numbers_or_says_that_it_does_not(
-    tmp_path, monkeypatch, capsys, preset, accuracy, status, line
-):
-    """Agreement is exit status 0; each disagreement a line, and exit status 1."""
-    folder, kept = tmp_path / "pages" / preset, tmp_path / "results" / "smoke"
-    for place in (folder, kept):
-        place.mkdir(parents=True)
-    pd.DataFrame({"rho": [1], "bob_accuracy": [0.5], "tolerance": [0.05]}).to_csv(
-        kept / "layers.csv", index=False
+@pytest.mark.parametrize("found, status", [(0.52, 0), (0.6, 1)])
+def test_check_prints_a_line_for_each_disagreement_and_fails(tmp_path, monkeypatch, capsys, found, status):
+    held = pd.DataFrame(
+        {
+            "table": "layers",
+            "cell": "rho = 1",
+            "measure": "bob_accuracy",
+            "kind": agreement.ALONE,
+            "found": [found],
+            "kept": 0.5,
+            "tolerance": 0.05,
+        }
     )
-    pd.DataFrame({"rho": 1, "bob_accuracy": [accuracy]}).to_csv(folder / "layers.csv", index=False)
-    monkeypatch.setattr(agreement, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(build, "BUILD", tmp_path)
-    monkeypatch.setattr(build, "notebooks", lambda preset: None)
-    monkeypatch.setattr(sys, "argv", ["reuselab", "claims", "--preset", preset])
+    monkeypatch.setattr(build, "notebooks", lambda preset, names: None)
+    monkeypatch.setattr(agreement, "compare", lambda page, folder: held)
+    monkeypatch.setattr(sys, "argv", ["reuselab", "check", "layers"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     out, err = capsys.readouterr()
-    assert ((stop.value.code or 0), out.endswith(line)) == (status, True), out
-    assert err.count("\n") == status
+    line = f"layers: rho = 1: bob_accuracy: found {found}, kept 0.5, tolerance 0.05\n"
+    assert ((stop.value.code or 0), line in out, err.count("\n")) == (status, bool(status), status)
+
+
+@pytest.mark.hostile("input")
+def test_check_refuses_a_page_that_does_not_exist(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["reuselab", "check", "layer"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert (stop.value.code, "did you mean layers?" in capsys.readouterr().err) == (2, True)
 
 
 @pytest.mark.hostile("input")

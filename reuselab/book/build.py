@@ -18,13 +18,14 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import nbformat
 import papermill
 import torch
 import yaml
@@ -40,7 +41,7 @@ from traitlets import Unicode
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import kept, pages, photographs
+from reuselab.book import agreement, kept, pages, photographs
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry, semantics
 from reuselab.experiment import bases
@@ -139,6 +140,10 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     finally:
         if log.exists() and not log.stat().st_size:
             log.unlink()
+    executed = nbformat.read(done, 4)
+    line = agreement.told(name, values["preset"], folder)
+    executed.cells.append(nbformat.v4.new_markdown_cell(f"**Agreement.** {line}"))
+    nbformat.write(executed, done)
     return done
 
 
@@ -211,7 +216,7 @@ def key(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     The images are those on the disk; `page_notebook` sees to it that they stay while the page runs.
     """
     image_sets = photographs.used(name, values)
-    style = Path(matplotlib.matplotlib_fname())
+    style, held = Path(matplotlib.matplotlib_fname()), values.get("preset") == agreement.PRESET
     return {
         "source": pages.digests(pages.NOTEBOOKS, f"{name}.md"),
         "parameters": {parameter: json.dumps(value) for parameter, value in values.items()},
@@ -224,6 +229,7 @@ def key(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         "images": {base: bases.identity(base) for base in image_sets},
         "label trees": {base: semantics.tree_digest(base) for base in image_sets},
         "reference runs": pages.digests(kept.RESULTS, *(f"*/*/{name}_{part}.csv" for part in kept.REFERENCE)),
+        "kept rows": pages.digests(kept.RESULTS / agreement.PRESET, "*.csv") if held else {},
     }
 
 
@@ -282,12 +288,12 @@ def changed(before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, st
     return ", ".join(words)
 
 
-def notebooks(preset: str) -> dict[str, Path]:
-    """Every page's executed notebook at `preset`.
+def notebooks(preset: str, names: Sequence[str] = ()) -> dict[str, Path]:
+    """The executed notebooks of the pages `names`, by default all, at `preset`.
 
     Two pages at a time: while one waits for its kernel or draws, another computes.
     """
-    names = pages.pages()
+    names = names or pages.pages()
     pool = ProcessPool(2, initializer=_end_with_parent, context=multiprocessing.get_context("spawn"))
     try:
         with deaf():

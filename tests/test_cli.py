@@ -359,6 +359,7 @@ def test_check_prints_a_line_for_each_disagreement_and_fails(tmp_path, monkeypat
             "tolerance": 0.05,
         }
     )
+    monkeypatch.setattr(build, "BUILD", tmp_path)
     monkeypatch.setattr(build, "notebooks", lambda preset, names: None)
     monkeypatch.setattr(agreement, "compare", lambda page, folder: held)
     monkeypatch.setattr(sys, "argv", ["reuselab", "check", "layers"])

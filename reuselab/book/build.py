@@ -141,7 +141,7 @@ def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
         if log.exists() and not log.stat().st_size:
             log.unlink()
     executed = nbformat.read(done, 4)
-    line = agreement.told(name, values["preset"], folder)
+    line = agreement.told(name, values.get("preset", ""), folder)
     executed.cells.append(nbformat.v4.new_markdown_cell(f"**Agreement.** {line}"))
     nbformat.write(executed, done)
     return done

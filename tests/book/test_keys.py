@@ -174,6 +174,10 @@ MATTERS = {
         removes("results/quick/fashion/made_provenance.csv"),
         "reference runs (quick/fashion/made_provenance.csv)",
     ),
+    "a row kept to hold pages to": (
+        writes("results/smoke/made.csv", "cell,mean\n"),
+        "kept rows (made.csv)",
+    ),
     "its notebook removed": (removes(SMOKE + "made.ipynb"), "outputs (made.ipynb)"),
     "its notebook edited": (writes(SMOKE + "made.ipynb", "{}"), "outputs (made.ipynb)"),
     "a table removed": (removes(SMOKE + "made_claims.csv"), "outputs (made_claims.csv)"),
@@ -211,7 +215,6 @@ HARMLESS = {
     "another page's preset": writes("notebooks/presets.yml", PRESETS + "more: {}\n"),
     "another page's tables": writes(SMOKE + "made_too_claims.csv", "claim\n"),
     "another page's reference run": writes("results/quick/fashion/made_too_summary.csv", "mean\n"),
-    "what is compared with pages": writes("results/smoke/made.csv", "mean,tolerance\n"),
     "the README": writes("README.md", "more words"),
     "compiled code": writes("module/claims/__pycache__/made.cpython-311.pyc", "x"),
     "another variable": sets("PAGER", "more"),

@@ -489,9 +489,10 @@ from reuselab import guard
 
 def command():
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
-    print(subprocess.Popen([sys.executable, "-c", deaf]).pid, flush=True)
+    worker = subprocess.Popen([sys.executable, "-c", deaf])
     while True:
         try:
+            print(worker.pid, flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             print("heard", flush=True)
@@ -507,6 +508,7 @@ def test_a_second_ctrl_c_ends_all_that_still_runs():
         worker = psutil.Process(int(stubborn.stdout.readline()))
         stubborn.send_signal(signal.SIGINT)
         assert stubborn.stdout.readline() == "heard\n"
+        assert int(stubborn.stdout.readline()) == worker.pid
         stubborn.send_signal(signal.SIGINT)
         assert stubborn.wait() == 130
     wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)

@@ -86,23 +86,36 @@ def entries(page: str, name: str) -> list[Entry]:
     return list(dict.fromkeys(module(page).evidence_cells(lambda **axes: grid(**{**shared, **axes}))))
 
 
+def sets(page: str) -> tuple[str, ...]:
+    """The image sets of a page's evidence: `EVIDENCE_SETS` of its module, else those of `SETS`."""
+    return getattr(module(page), "EVIDENCE_SETS", tuple(SETS))
+
+
 def path_of(page: str, name: str) -> Path:
     """Where the table of a page's study on an image set is kept."""
     return FOLDER / f"{page}_{name}.csv"
 
 
 def make(page: str, name: str) -> Path:
-    """Run the page's study on image set `name`: its table, and its provenance beside it."""
-    methods, cells = zip(*entries(page, name))
+    """Run the page's study on image set `name`: its table, and its provenance beside it.
+
+    A page whose study is not one of `entries` has `evidence_rows(name)`: the table, and what its rows share.
+    """
     start = time.perf_counter()
-    rows = study(list(cells)).assign(method=list(methods))
+    rows, shared = getattr(module(page), "evidence_rows", lambda name: _study(page, name))(name)
     path = path_of(page, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows[[*KEYS, "alice_accuracy", "bob_accuracy"]].round(4).to_csv(path, index=False)
-    shared = {key: value for key, value in cells[0].flat().items() if key not in KEYS}
+    rows.round(4).to_csv(path, index=False)
     made = {"made": time.strftime("%Y-%m-%d"), "seconds": round(time.perf_counter() - start)}
     path.with_suffix(".json").write_text(json.dumps(machine() | made | {"cells": shared}, indent=1) + "\n")
     return path
+
+
+def _study(page: str, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    methods, cells = zip(*entries(page, name))
+    rows = study(list(cells)).assign(method=list(methods))
+    shared = {key: value for key, value in cells[0].flat().items() if key not in KEYS}
+    return rows[[*KEYS, "alice_accuracy", "bob_accuracy"]], shared
 
 
 # What its table says.
@@ -193,7 +206,7 @@ def board() -> pd.DataFrame:
     """Every decision: claim, what, image set, effect, seeds, verdict (or "not run"), stability."""
     rows: list[dict[str, Any]] = []
     for page in pages():
-        tables = {name: pd.read_csv(path) for name in SETS if (path := path_of(page, name)).exists()}
+        tables = {name: pd.read_csv(path) for name in sets(page) if (path := path_of(page, name)).exists()}
         for what, decision in _decisions(page).items():
             first = {"claim": decision.claim, "what": what}
             by_set = {name: decision.values(table).to_numpy() for name, table in tables.items()}
@@ -205,24 +218,28 @@ def board() -> pd.DataFrame:
                     "stability": f"{row['stability']:.2f}",
                 }
                 rows.append(first | {"set": row["set"], "effect": effect} | told)
-            if missing := [name for name in SETS if name not in tables]:
+            if missing := [name for name in sets(page) if name not in tables]:
                 rows.append(first | {"set": ", ".join(missing), "verdict": "not run"})
     return pd.DataFrame(rows).fillna("")
 
 
 @click.command()
 @click.argument("chosen", metavar="[PAGE ...]", nargs=-1)
-@click.option("--set", "sets", multiple=True, type=click.Choice(list(SETS)), help="image sets [default: all]")
-def main(chosen: tuple[str, ...], sets: tuple[str, ...]) -> None:
+@click.option("--set", "names", metavar="NAME", multiple=True, help="image sets [default: all]")
+def main(chosen: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Make the tables of the evidence that are not there yet."""
     for page in chosen:
         if page not in pages():
             raise click.UsageError(f"no evidence is made for {page}: there is {', '.join(pages())}")
-    for name in sets or SETS:
-        for page in chosen or pages():
-            if not path_of(page, name).exists():
-                click.echo(f"{page} on {name}: {len(entries(page, name)):,} cells")
-                click.echo(make(page, name))
+    wanted = [
+        (page, name) for page in chosen or pages() for name in sets(page) if name in (names or sets(page))
+    ]
+    if strange := set(names) - {name for page in pages() for name in sets(page)}:
+        raise click.UsageError(f"no evidence is made on {', '.join(sorted(strange))}")
+    for page, name in wanted:
+        if not path_of(page, name).exists():
+            click.echo(f"making the evidence of {page} on {name}")
+            click.echo(make(page, name))
 
 
 if __name__ == "__main__":

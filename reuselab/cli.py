@@ -97,17 +97,14 @@ def book(preset: str, estimate: bool) -> None:
 
 
 @cli.command()
-@preset_option
-def claims(preset: str) -> None:
-    """Print the scoreboard, running what has changed."""
-    from reuselab.book import build
-    from reuselab.claims import registry
+def claims() -> None:
+    """Print the scoreboard: each claim's verdict by the evidence, on each image set and in all."""
+    from reuselab.claims import evidence
 
-    _check_pages(preset)
-    with build.alone(build.BUILD):
-        build.notebooks(preset)
-        board = registry.scoreboard(build.BUILD / "pages" / preset)
-    click.echo(board[["claim", "verdict", "effect", "who"]].to_string(index=False, justify="left"))
+    board = evidence.scoreboard()[["claim", "verdict", "evidence", "what"]]
+    click.echo(board.to_string(index=False, justify="left"))
+    click.echo()
+    click.echo(evidence.board().to_string(index=False, justify="left"))
 
 
 @cli.command()

@@ -319,7 +319,7 @@ def harmless(tmp_path, monkeypatch):
         (build, "build", tmp_path),
         (build, "notebooks", {}),
         (estimate, "estimate", ({}, 1.0)),
-        (registry, "scoreboard", pd.DataFrame(columns=["claim", "verdict", "effect", "who"])),
+        (registry, "runs", pd.DataFrame(columns=["claim", "verdict", "effect", "rule"])),
         (agreement, "compare", {}),
         (study, "ready", None),
         (study._Study, "table", nothing),

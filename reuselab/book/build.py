@@ -230,6 +230,7 @@ def key(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         "label trees": {base: semantics.tree_digest(base) for base in image_sets},
         "reference runs": pages.digests(kept.RESULTS, *(f"*/*/{name}_{part}.csv" for part in kept.REFERENCE)),
         "kept rows": pages.digests(kept.RESULTS / agreement.PRESET, "*.csv") if held else {},
+        "evidence": pages.digests(kept.RESULTS, f"evidence/{name}_*.csv"),
     }
 
 
@@ -330,12 +331,17 @@ def _build(preset: str) -> Path:
     tell(source, preset)
     for name, done in executed.items():
         shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
-    board = registry.scoreboard(BUILD / "pages" / preset)
-    board[["verdict", "effect"]] = board[["verdict", "effect"]].map(plain)
-    board["page"] = "{doc}`../notebooks/" + board["page"] + "`"
-    board[["claim", "what", "verdict", "effect"]].to_csv(source / "book" / "scoreboard.csv", index=False)
-    evidence.board().map(plain).to_csv(source / "book" / "evidence.csv", index=False)
-    board[["claim", "who", "test", "page"]].to_csv(source / "book" / "tests.csv", index=False)
+    board = evidence.scoreboard().map(plain)
+    board["page"] = "{doc}`../notebooks/" + board["page"].str.replace("\\", "") + "`"
+    runs = registry.runs(BUILD / "pages" / preset).map(plain)
+    tables = {
+        "scoreboard": board[["claim", "verdict", "evidence", "what"]],
+        "evidence": evidence.board().map(plain),
+        "claims": board[["claim", "who", "refuted", "page"]],
+        "runs": runs.rename(columns={"verdict": "on this run", "rule": "read by"}),
+    }
+    for name, table in tables.items():
+        table.to_csv(source / "book" / f"{name}.csv", index=False)
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 
 

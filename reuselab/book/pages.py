@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
+from IPython.display import display
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from pandas.api.types import is_float
@@ -26,7 +27,7 @@ from pandas.io.formats.style import Styler
 from reuselab import places
 from reuselab.book import photographs
 from reuselab.check import known, shorten, text
-from reuselab.claims import module
+from reuselab.claims import evidence, module
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
 from reuselab.runs import exchange
@@ -108,6 +109,18 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
     styled.format_index(plain, axis="index").format_index(plain, axis="columns")
     styled.set_table_attributes(f'class="dataframe {kind}"')
     return styled if index else styled.hide(axis="index")
+
+
+def show_claims(rows: pd.DataFrame, name: str) -> None:
+    """Keep what this run of page `name` found on its claims; show it below the evidence, which decides.
+
+    rows: of `registry.row`.
+    """
+    keep(rows, f"{name}_claims")
+    verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in rows.claim)
+    display(show(evidence.board(*rows.claim)).set_caption(f"The evidence: {verdicts}."))
+    told = rows[["claim", "verdict", "effect"]].rename(columns={"verdict": "on this run"})
+    display(show(told).set_caption("This run, with seeds of its own: it decides nothing."))
 
 
 def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") -> Styler:

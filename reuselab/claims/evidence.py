@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ RHOS, PHIS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
 COMMON = {"alice_pairs": 4000, "alice_epochs": 8, "bob_pairs": 100, "bob_epochs": 40, "test_pairs": 1000}
 KEYS = ["method", "rho", "bob_rho", "phi", "retrain", "bob_pairs", "seed"]
 RESAMPLES, STABLE, LEVEL = 2000, 0.95, 0.025
+NOT_RUN = "not run"
 
 Entry = tuple[str, Cell]  # a method's name, its cell
 
@@ -47,7 +49,7 @@ class Decision:
 
     said: the source's words and where, or "ours". quantity: what `values` gives for each seed of a table,
     positive as predicted. matters: the smallest effect that would matter. excluded: what is shown and decides
-    nothing. The rule is that of `judge`; the claim's part holds where it holds on all of `SETS`.
+    nothing. The rule is that of `judge`. decides: whether the claim's own verdict rests on this part.
     """
 
     claim: str
@@ -56,6 +58,7 @@ class Decision:
     matters: float
     excluded: str
     values: Callable[[pd.DataFrame], pd.Series]
+    decides: bool = True
 
 
 # What a study runs.
@@ -202,25 +205,86 @@ def _decisions(page: str) -> dict[str, Decision]:
     return getattr(module(page), "DECISIONS", {})
 
 
-def board() -> pd.DataFrame:
-    """Every decision: claim, what, image set, effect, seeds, verdict (or "not run"), stability."""
-    rows: list[dict[str, Any]] = []
+@cache
+def judged() -> pd.DataFrame:
+    """Every decision on every image set, a row each: claim, what, decides, and the columns of `judge`.
+
+    Where a table is missing the verdict is "not run".
+    """
+    rows = []
     for page in pages():
         tables = {name: pd.read_csv(path) for name in sets(page) if (path := path_of(page, name)).exists()}
         for what, decision in _decisions(page).items():
-            first = {"claim": decision.claim, "what": what}
             by_set = {name: decision.values(table).to_numpy() for name, table in tables.items()}
-            for row in judge(by_set, decision.matters).to_dict("records") if by_set else ():
-                effect = "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**row)
-                told = {
-                    "seeds": str(row["n"]),
-                    "verdict": row["verdict"],
-                    "stability": f"{row['stability']:.2f}",
-                }
-                rows.append(first | {"set": row["set"], "effect": effect} | told)
-            if missing := [name for name in sets(page) if name not in tables]:
-                rows.append(first | {"set": ", ".join(missing), "verdict": "not run"})
-    return pd.DataFrame(rows).fillna("")
+            on_sets = judge(by_set, decision.matters) if by_set else pd.DataFrame({"set": []})
+            missing = pd.DataFrame({"set": [name for name in sets(page) if name not in tables]})
+            both = pd.concat([on_sets, missing.assign(verdict=NOT_RUN)])
+            rows.append(both.assign(claim=decision.claim, what=what, decides=decision.decides))
+    return pd.concat(rows, ignore_index=True)
+
+
+def board(*claims: str) -> pd.DataFrame:
+    """Every decision on `claims` (all, without any) in words.
+
+    Columns: claim, what, set, verdict, effect, seeds, stability. The image sets on which a decision was not
+    run share a row.
+    """
+    table, rows = judged(), []
+    table = table[table.claim.isin(claims or registry.CLAIMS)]
+    for (claim, what), part in table.groupby(["claim", "what"], sort=False):
+        first = {"claim": claim, "what": what}
+        for row in part[part.verdict != NOT_RUN].to_dict("records"):
+            effect = stats.in_words((row["mean"], row["low"], row["high"]))
+            told = {"set": row["set"], "verdict": row["verdict"], "effect": effect}
+            rows.append(first | told | {"seeds": f"{row['n']:.0f}", "stability": f"{row['stability']:.2f}"})
+        if missing := list(part.set[part.verdict == NOT_RUN]):
+            rows.append(first | {"set": ", ".join(missing), "verdict": NOT_RUN})
+    columns = ["claim", "what", "set", "verdict", "effect", "seeds", "stability"]
+    return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def on_sets(claim: str) -> dict[str, str]:
+    """The verdict on a claim on each image set where all that decides it was run.
+
+    holds: every part that decides holds there; does not hold: one does not; else undecided.
+    """
+    table = judged()
+    parts = table[(table.claim == claim) & table.decides]
+
+    def combine(verdicts: pd.Series) -> str:
+        ranked = (NOT_RUN, "does not hold", "undecided", "holds")
+        return next(verdict for verdict in ranked if (verdicts == verdict).any())
+
+    by_set = parts.groupby("set", sort=False).verdict.agg(combine) if len(parts) else pd.Series(dtype=str)
+    return by_set[by_set != NOT_RUN].to_dict()
+
+
+def verdict(claim: str) -> str:
+    """One verdict on a claim: that common to all image sets where it was run; where they differ, on which.
+
+    "not run" without any.
+    """
+    by_set = on_sets(claim)
+    if len(set(by_set.values())) < 2:
+        return next(iter(by_set.values()), NOT_RUN)
+    first = next(word for word in ("holds", "does not hold") if word in by_set.values())
+    return f"{first} on {', '.join(name for name, word in by_set.items() if word == first)}"
+
+
+def scoreboard() -> pd.DataFrame:
+    """Every claim with its verdict, and with that on each image set; columns as below."""
+    return pd.DataFrame(
+        {
+            "claim": key,
+            "verdict": verdict(key),
+            "evidence": "; ".join(f"{name}: {word}" for name, word in on_sets(key).items()),
+            "who": claim.source,
+            "what": claim.text,
+            "refuted": claim.refuted,
+            "page": claim.page,
+        }
+        for key, claim in registry.CLAIMS.items()
+    )
 
 
 @click.command()

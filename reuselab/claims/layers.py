@@ -273,6 +273,7 @@ DECISIONS = {
         0.02,
         "rho = 1, where the two tasks are one",
         lambda table: -evidence.rise(_lower_less_upper(table)),
+        decides=False,
     ),
     "best number tells rho": evidence.Decision(
         "A4",
@@ -289,5 +290,6 @@ DECISIONS = {
         0.3,
         "k = 0",
         lambda table: _best_falls(table, "phi"),
+        decides=False,
     ),
 }

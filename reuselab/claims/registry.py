@@ -1,4 +1,4 @@
-"""The scoreboard: every claim, how it is tested, and what the executed pages found."""
+"""Every claim, what would have refuted it, and how a run of its page reads it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,17 @@ A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in our words, who makes it, the page that tests it, and its rule, fixed before the run."""
+    """A claim in our words, who makes it, and the page that tests it.
+
+    refuted: what in the evidence (see `evidence`) would have refuted it, written down before that was made;
+    the tests themselves stand in `DECISIONS` of the page's module. rule: how a single run of the page, which
+    decides nothing, is read.
+    """
 
     source: str
     page: str
     text: str
+    refuted: str
     rule: str
 
 
@@ -30,6 +36,7 @@ CLAIMS = {
         "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises "
         "with that correlation, and a new last layer uses even a weak one, most of all if it is global, and "
         "can flip its sign.",
+        "in one of the limits, trends and signs an effect smaller than matters",
         "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest "
         "alpha, sign, global over pairwise; residuals like noise; an interval that includes its zero leaves "
         "a part undecided",
@@ -38,6 +45,7 @@ CLAIMS = {
         A,
         "task_correlation",
         "Bob's accuracy rises monotonically with the correlation of his task and Alice's.",
+        "with Bob's own pairs uncorrelated, a rise of his accuracy from rho = 0 to .75 of less than .02",
         "Page's trend test p < 0.01 and no falling step, for every number of retrained blocks below all; "
         "an interval of the rise below zero does not hold, what is neither is undecided",
     ),
@@ -45,6 +53,7 @@ CLAIMS = {
         A,
         "zero_correlation",
         "With task and inputs uncorrelated with Alice's, Bob still does significantly better than random.",
+        "a lead over chance, or over the network that Alice began with, of less than .02",
         "Bob's paired lead over chance and over a random network above zero at every cut (Bonferroni over "
         "cuts at 5 %)",
     ),
@@ -53,6 +62,8 @@ CLAIMS = {
         "layers",
         "With little correlation it is preferable to reuse only lower layers, and the best number of "
         "retrained layers is indicative of the correlation.",
+        "at rho = 0 a lead of lower layers over upper ones of less than .02, or a best number of "
+        "layers whose rank correlation with rho is weaker than .3",
         "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks "
         "falls with rho (p < 0.01) and tells it better than chance",
     ),
@@ -62,6 +73,8 @@ CLAIMS = {
         "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; "
         "the more blocks he retrains, the more on his own. (The paper uses attribution to see where "
         "transfer comes from; the sentence is ours.)",
+        "a share on the predicted half that rises by less than .05, by the methods that rank Bobs as "
+        "the loss of a half does",
         "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no "
         "falling step, with k at the least rho and with rho for every k in between; an interval of the rise "
         "below zero does not hold, what is neither is undecided",
@@ -70,6 +83,7 @@ CLAIMS = {
         A,
         "dogs_and_cats",
         "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
+        "a lead over scratch, or over the same network untrained, of less than .05",
         "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to "
         "the same classes, for one Alice and for one Bob; on other animals and the same classes that lead, "
         "and the one over scratch, above zero; an interval below zero does not hold, what is neither is "
@@ -80,6 +94,8 @@ CLAIMS = {
         "open_images",
         "The same on classes of Open Images: Bob reuses Alice's network effectively if his classes are "
         "semantically related to hers.",
+        "a rank correlation of his gain with nearness in meaning, over tasks that share no class, "
+        "weaker than .1",
         "over all pairs of tasks, and over those that share no class, his gain over a random network rises "
         "with Wu and Palmer's similarity (Spearman above 0, Mantel's test permuting classes, p < 0.01); a "
         "fall by the same test does not hold, what is neither is undecided",
@@ -89,6 +105,7 @@ CLAIMS = {
         "deep_linear",
         "In a deep linear network the risks of training from scratch and of linear transfer follow closed "
         "forms.",
+        "a simulated risk that lies away from its formula by more than the margin",
         "largest distance of a simulated mean from its formula, in standard errors, below the Bonferroni "
         "bound at 1 %; undecided with fewer than 100 draws",
     ),
@@ -97,6 +114,8 @@ CLAIMS = {
         "phase_diagram",
         "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak "
         "overlap both can hurt.",
+        "at strong overlap and few data no gain, or none that shrinks with data; at weak overlap no "
+        "loss anywhere",
         "intervals of simulated gains at 1 % (Bonferroni): above zero at strong overlap and more so with "
         "less data, below zero somewhere at weak overlap; on the other side it does not hold, across zero "
         "it is undecided",
@@ -105,6 +124,7 @@ CLAIMS = {
         B,
         "phase_diagram",
         "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
+        "a simulated gain that lies away from the exact one by more than the margin",
         "largest distance of a simulated mean from the exact one at finite d, in standard errors, over "
         "source samples and ridges below the Bonferroni bound at 1 %; undecided with fewer than 100 draws",
     ),
@@ -113,6 +133,7 @@ CLAIMS = {
         "phase_diagram",
         "Distances between the data distributions do not predict whether transfer helps; the overlap of the "
         "features does.",
+        "a gain that moves with the units, or does not move with the angle at one distance",
         "linear transfer and fine-tuning, simulated: sweeps of the units and of the source vector's length "
         "leave the gain as it is, and at one Kullback-Leibler distance it falls as the angle widens "
         "(intervals at 1 %)",
@@ -121,6 +142,7 @@ CLAIMS = {
         B,
         "nonlinear",
         "Nonlinear (ReLU) networks show the same.",
+        "a gain that does not rise with overlap, or does not fall with data",
         "gain rises with measured overlap and falls with data (Page's trend test, p < 0.01), and its "
         "interval lies above zero at the highest overlap and least data (below zero: does not hold; across "
         "it: undecided)",
@@ -130,6 +152,7 @@ CLAIMS = {
         "deep_linear",
         "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the "
         "published c = 1.",
+        "descent that ends away from the flow form by more than the margin, or within it of c = 1 everywhere",
         "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside "
         "that of c = 1 in some; undecided where it is within both",
     ),
@@ -151,17 +174,12 @@ def row(
     return {"claim": claim, "verdict": verdict, "effect": effect, "preset": preset, "images": images}
 
 
-def scoreboard(folder: Path) -> pd.DataFrame:
-    """Every claim with what the executed pages in `folder` found, a row each; "not run" where no page did.
+def runs(folder: Path) -> pd.DataFrame:
+    """What the executed pages in `folder` found on every claim: claim, verdict ("not run"), effect, rule.
 
     What a page took from a run that is kept says so after its effect.
     """
-    claims = pd.DataFrame(
-        [
-            {"claim": key, "who": claim.source, "what": claim.text, "test": claim.rule, "page": claim.page}
-            for key, claim in CLAIMS.items()
-        ]
-    )
+    claims = pd.DataFrame({"claim": key, "rule": claim.rule} for key, claim in CLAIMS.items())
     no_verdicts = pd.DataFrame(columns=["claim", "verdict", "effect", "preset", "images"])
     paths = [folder / f"{page}_claims.csv" for page in sorted({claim.page for claim in CLAIMS.values()})]
     page_verdicts = [pd.read_csv(path) for path in paths if path.exists()]
@@ -169,4 +187,4 @@ def scoreboard(folder: Path) -> pd.DataFrame:
     board = claims.merge(verdicts, on="claim", how="left").fillna({"verdict": "not run"}).fillna("")
     from_kept_run = board.preset.str.startswith(KEPT)
     board.loc[from_kept_run, "effect"] += " (" + board.preset[from_kept_run] + ")"
-    return board
+    return board[["claim", "verdict", "effect", "rule"]]

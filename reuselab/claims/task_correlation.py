@@ -136,6 +136,7 @@ DECISIONS = {
         0.02,
         _ONE_TASK,
         lambda table: _rise(table, "rho", leaking=True),
+        decides=False,
     ),
     "gain over scratch rises with rho, Bob's pairs too": evidence.Decision(
         "A2",
@@ -144,6 +145,7 @@ DECISIONS = {
         0.02,
         _ONE_TASK,
         lambda table: _gain(table, "rho", leaking=True),
+        decides=False,
     ),
     "rises with phi": evidence.Decision(
         "A2",
@@ -152,6 +154,7 @@ DECISIONS = {
         0.02,
         "nothing",
         lambda table: _rise(table, "phi"),
+        decides=False,
     ),
     "gain over scratch rises with phi": evidence.Decision(
         "A2",
@@ -160,5 +163,6 @@ DECISIONS = {
         0.02,
         "nothing",
         lambda table: _gain(table, "phi"),
+        decides=False,
     ),
 }

@@ -233,6 +233,7 @@ DECISIONS = {
         0.02,
         "nothing",
         lambda table: _accuracy(table, *_STARTS) - evidence.CHANCE,
+        decides=False,
     ),
     "thanks to her optimizer": evidence.Decision(
         "A3",
@@ -242,5 +243,6 @@ DECISIONS = {
         0.02,
         "nothing",
         lambda table: _accuracy(table, "shuffled labels") - _accuracy(table, "random network"),
+        decides=False,
     ),
 }

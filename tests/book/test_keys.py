@@ -178,6 +178,10 @@ MATTERS = {
         writes("results/smoke/made.csv", "cell,mean\n"),
         "kept rows (made.csv)",
     ),
+    "its evidence": (
+        writes("results/evidence/made_digits.csv", "seed\n"),
+        "evidence (evidence/made_digits.csv)",
+    ),
     "its notebook removed": (removes(SMOKE + "made.ipynb"), "outputs (made.ipynb)"),
     "its notebook edited": (writes(SMOKE + "made.ipynb", "{}"), "outputs (made.ipynb)"),
     "a table removed": (removes(SMOKE + "made_claims.csv"), "outputs (made_claims.csv)"),
@@ -283,7 +287,7 @@ def test_the_scoreboard_takes_no_table_that_no_page_writes(tmp_path):
 
     row = registry.row("A1", "holds", "certainly", "quick")
     pd.DataFrame([row]).to_csv(tmp_path / "a_page_of_old_claims.csv", index=False)
-    assert registry.scoreboard(tmp_path).set_index("claim").verdict["A1"] == "not run"
+    assert registry.runs(tmp_path).set_index("claim").verdict["A1"] == "not run"
 
 
 def test_versions_are_those_installed_of_python_and_of_all_that_is_needed_directly_or_not(

@@ -47,9 +47,9 @@ def test_a_page_agrees_with_its_kept_rows_and_says_so(built, name):
 
 
 def test_every_claim_of_the_papers_is_on_the_scoreboard(built):
-    board = registry.scoreboard(PAGES).set_index("claim")
-    assert set(board.index) == set(registry.CLAIMS)
-    assert set(board.verdict) <= set(registry.VERDICTS)
+    runs = registry.runs(PAGES).set_index("claim")
+    assert set(runs.index) == set(registry.CLAIMS)
+    assert set(runs.verdict) <= set(registry.VERDICTS)
     shown = (built.parent / "book" / "claims.html").read_text()
     for claim in registry.CLAIMS.values():
         assert html.escape(claim.text, quote=False).replace("'", "’") in shown

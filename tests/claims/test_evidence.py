@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reuselab import cli
+from reuselab.book import build
 from reuselab.claims import evidence, module, registry
 
 PAGES = evidence.pages()
@@ -126,3 +128,37 @@ def test_the_board_has_every_decision_on_every_image_set_and_says_what_is_not_ru
             sets = ", ".join(board[board.what == what].set).split(", ")
             assert sorted(sets) == sorted(evidence.SETS)
     assert set(board.verdict) <= {*registry.VERDICTS, "not run"}
+
+
+DECIDED = [
+    ({("one", "a"): "holds", ("two", "a"): "holds", ("one", "b"): "holds", ("two", "b"): "holds"}, "holds"),
+    ({("one", "a"): "holds", ("one", "b"): "undecided"}, "holds on a"),
+    ({("one", "a"): "holds", ("two", "a"): "does not hold", ("one", "b"): "undecided"}, "does not hold on a"),
+    ({("one", "a"): "does not hold", ("two", "a"): "undecided"}, "does not hold"),
+    ({("one", "a"): "undecided", ("two", "a"): "holds"}, "undecided"),
+    ({("one", "a"): "holds", ("two", "a"): "not run"}, "not run"),
+    ({("one", "a"): "holds", ("one", "b"): "not run"}, "holds"),
+    ({("shown only", "a"): "does not hold", ("one", "a"): "holds"}, "holds"),
+    ({("shown only", "a"): "holds"}, "not run"),
+]
+
+
+@pytest.mark.parametrize("parts, expected", DECIDED)
+def test_a_claim_holds_on_a_set_where_every_part_that_decides_it_does(parts, expected, monkeypatch):
+    rows = [
+        {"claim": "A1", "what": what, "set": name, "verdict": verdict, "decides": what != "shown only"}
+        for (what, name), verdict in parts.items()
+    ]
+    monkeypatch.setattr(evidence, "judged", lambda: pd.DataFrame(rows))
+    assert evidence.verdict("A1") == expected and evidence.verdict("A2") == "not run"
+
+
+def test_the_scoreboard_needs_no_run_of_a_page(monkeypatch, capsys):
+    """So it is the same at every preset and on every processor."""
+    monkeypatch.setattr(build, "notebooks", lambda *_: pytest.fail("a page was run"))
+    monkeypatch.setattr("sys.argv", ["reuselab", "claims"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert not stop.value.code
+    shown = capsys.readouterr().out
+    assert all(claim in shown for claim in registry.CLAIMS) and "holds on turned" in shown

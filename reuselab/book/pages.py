@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
-from IPython.display import display
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from pandas.api.types import is_float
@@ -111,16 +110,16 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
     return styled if index else styled.hide(axis="index")
 
 
-def show_claims(rows: pd.DataFrame, name: str) -> None:
-    """Keep what this run of page `name` found on its claims; show it below the evidence, which decides.
+def show_evidence(*claims: str) -> Styler:
+    """The verdicts on `claims`, and what decides them."""
+    verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in claims)
+    return show(evidence.board(*claims), kind="facts").set_caption(f"The evidence: {verdicts}.")
 
-    rows: of `registry.row`.
-    """
+
+def show_claims(rows: pd.DataFrame, name: str) -> Styler:
+    """Keep what this run of page `name` found on its claims (rows of `registry.row`), and show it."""
     keep(rows, f"{name}_claims")
-    verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in rows.claim)
-    display(show(evidence.board(*rows.claim)).set_caption(f"The evidence: {verdicts}."))
-    told = rows[["claim", "verdict", "effect"]].rename(columns={"verdict": "on this run"})
-    display(show(told).set_caption("This run, with seeds of its own: it decides nothing."))
+    return show(rows[["claim", "verdict", "effect"]].rename(columns={"verdict": "on this run"}), kind="facts")
 
 
 def provenance(preset: str, seeds: int | str, *base_names: str, name: str = "") -> Styler:

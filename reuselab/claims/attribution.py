@@ -1,6 +1,6 @@
 """On whose half does Bob rely, and can attribution tell (A5: ours, after Mohamud & Brink 2026)?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, groupby
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reuselab import stats
 from reuselab.check import integer
-from reuselab.claims import registry
+from reuselab.claims import evidence, registry
 from reuselab.claims.parameters import check_cells, check_reuse, rules
 from reuselab.experiment import attribution, models
 from reuselab.experiment import cell as cells
@@ -221,3 +221,66 @@ def kept_alice(cell: Cell) -> models.Network:
     with Store() as store:
         weights = store.alice(alice_name(cell.alice_cell()))
     return cells.train_alice(cell) if weights is None else with_weights(cell, weights)
+
+
+# The evidence.
+
+EVIDENCE_SETS = ("digits", "turned")
+EVIDENCE_MEASURES = ("bob_accuracy", "share_lost", *(f"share_{method}" for method in METHODS))
+_RHOS = [0.0, 0.25, 0.5, 0.75]
+
+
+def evidence_cells(grid: Callable[..., list[Cell]]) -> Iterator[evidence.Entry]:
+    """Every Bob who trains a block or more, at every rho; his own pairs at hers."""
+    some = list(range(1, len(models.blocks(evidence.NETWORK)) + 1))
+    yield from evidence.alices(grid(rho=_RHOS, retrain=some, attribute=100))
+
+
+def _on_his_half(table: pd.DataFrame) -> pd.Series:
+    """Rise of the share on Bob's half with k at rho = 0, by seed, by integrated gradients."""
+    rows = table[table.rho == 0]
+    return evidence.rise(rows.pivot(index="seed", columns="retrain", values="share_integrated_gradients"))
+
+
+def _on_her_half(table: pd.DataFrame) -> pd.Series:
+    """Rise of the share on Alice's half with rho, by seed, mean over the cuts, by integrated gradients."""
+    rows = table[table.retrain.isin(evidence.CUTS)]
+    return -evidence.rise(rows.groupby(["seed", "rho"]).share_integrated_gradients.mean().unstack())
+
+
+def _as_a_lost_half(table: pd.DataFrame) -> pd.Series:
+    """Rank correlation, by seed, of that share and the one that counts lost accuracy, over all (rho, k)."""
+    return table.groupby("seed")[["share_integrated_gradients", "share_lost"]].apply(
+        lambda rows: _rank(rows, "share_integrated_gradients", "share_lost")
+    )
+
+
+_SEEN = "ours; the paper uses attribution to see where transfer comes from"
+DECISIONS = {
+    "attribution ranks Bobs as the loss of a half does": evidence.Decision(
+        "A5",
+        _SEEN,
+        "Spearman's correlation over all rho and k: share of integrated gradients on Bob's half, and his "
+        "half's share of the accuracy that is lost when either half is blank",
+        0.3,
+        "Bobs who lose hardly anything without either half",
+        _as_a_lost_half,
+    ),
+    "on his own half, the more so the more he retrains": evidence.Decision(
+        "A5",
+        _SEEN,
+        "rise with k = 1 to 5 of the share of integrated gradients on Bob's half, rho = 0",
+        0.05,
+        "nothing",
+        _on_his_half,
+    ),
+    "on her half, the more so the more is correlated": evidence.Decision(
+        "A5",
+        _SEEN,
+        "rise with rho from 0 to .75 of the share of integrated gradients on Alice's half, mean over k = 1 "
+        "to 4",
+        0.05,
+        "rho = 1, where the two tasks are one",
+        _on_her_half,
+    ),
+}

@@ -37,6 +37,7 @@ NETWORK, CUTS, CHANCE = "cnn", range(1, 5), 0.1  # cuts: numbers of retrained bl
 RHOS, PHIS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
 COMMON = {"alice_pairs": 4000, "alice_epochs": 8, "bob_pairs": 100, "bob_epochs": 40, "test_pairs": 1000}
 KEYS = ["method", "rho", "bob_rho", "phi", "retrain", "bob_pairs", "seed"]
+MEASURES = ("alice_accuracy", "bob_accuracy")  # of a cell, kept; a page's own are its `EVIDENCE_MEASURES`
 RESAMPLES, STABLE, LEVEL = 2000, 0.95, 0.025
 NOT_RUN = "not run"
 
@@ -118,7 +119,7 @@ def _study(page: str, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     methods, cells = zip(*entries(page, name))
     rows = study(list(cells)).assign(method=list(methods))
     shared = {key: value for key, value in cells[0].flat().items() if key not in KEYS}
-    return rows[[*KEYS, "alice_accuracy", "bob_accuracy"]], shared
+    return rows[[*KEYS, *getattr(module(page), "EVIDENCE_MEASURES", MEASURES)]], shared
 
 
 # What its table says.

@@ -17,7 +17,7 @@ import click
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, t, ttest_1samp
 
 from reuselab import places, stats
 from reuselab.claims import module, registry
@@ -167,6 +167,19 @@ def judge(by_set: dict[str, NDArray[np.float64]], matters: float) -> pd.DataFram
     )
 
 
+def power(seeds: NDArray[np.float64], effects: Sequence[float], matters: float, n_sets: int) -> list[float]:
+    """How often `judge` finds that an effect holds, for each true size in `effects`, on one of `n_sets`.
+
+    seeds: a sample whose number and spread the studies have. A mean that stays at `matters` or above in
+    .95 of the resamples lies about 1.64 standard errors over it.
+    """
+    n = len(seeds)
+    error = seeds.std(ddof=1) / np.sqrt(n)
+    stable = matters + norm.isf(1 - STABLE) * seeds.std() / np.sqrt(n)
+    needed = max(stable, t.isf(LEVEL / n_sets, n - 1) * error)
+    return list(norm.sf((needed - np.asarray(effects)) / error))
+
+
 def _verdicts(samples: Sequence[NDArray[np.float64]], matters: float) -> NDArray[np.str_]:
     """Verdicts [sets, resamples] from samples [resamples, seeds] of each set."""
     mean = np.stack([sample.mean(1) for sample in samples])
@@ -242,6 +255,17 @@ def board(*claims: str) -> pd.DataFrame:
             rows.append(first | {"set": ", ".join(missing), "verdict": NOT_RUN})
     columns = ["claim", "what", "set", "verdict", "effect", "seeds", "stability"]
     return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def powers(page: str, what: str, effects: Sequence[float]) -> pd.DataFrame:
+    """The power of a page's decision on each image set where it was run: set, seeds, a column for each effect."""
+    decision, rows = _decisions(page)[what], []
+    names = [name for name in sets(page) if path_of(page, name).exists()]
+    for name in names:
+        seeds = decision.values(pd.read_csv(path_of(page, name))).to_numpy()
+        chances = power(seeds, effects, decision.matters, len(names))
+        rows.append({"set": name, "seeds": len(seeds)} | dict(zip([f"{e:+.2f}" for e in effects], chances)))
+    return pd.DataFrame(rows)
 
 
 def on_sets(claim: str) -> dict[str, str]:

@@ -60,6 +60,15 @@ def test_a_rise_is_the_slope_times_the_range():
     assert np.allclose(evidence.rise(curves), [0.2, 0.0])
 
 
+@pytest.mark.parametrize("effect", [0.02, 0.03])
+def test_the_power_is_how_often_a_sample_holds(effect):
+    rng, tries = np.random.default_rng(2), 80
+    samples = effect + 0.02 * rng.standard_normal((tries, 20))
+    often = np.mean([judged(sample).verdict[0] == "holds" for sample in samples])
+    told = evidence.power(around(0, spread=0.02), [effect], 0.02, 1)[0]
+    assert abs(often - told) < 4 * np.sqrt(0.25 / tries)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_study_uses_seeds_that_no_pilot_used_and_each_cell_once(page):
     methods, cells = zip(*evidence.entries(page, "turned"))

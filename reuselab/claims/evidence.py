@@ -258,7 +258,7 @@ def board(*claims: str) -> pd.DataFrame:
 
 
 def powers(page: str, what: str, effects: Sequence[float]) -> pd.DataFrame:
-    """The power of a page's decision on each image set where it was run: set, seeds, a column for each effect."""
+    """The power of a page's decision on each image set where it was run: set, seeds, a column an effect."""
     decision, rows = _decisions(page)[what], []
     names = [name for name in sets(page) if path_of(page, name).exists()]
     for name in names:

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 import psutil
@@ -32,25 +33,32 @@ WAYS_OUT = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "allow more open files, as `ulimit -n 4096` does",
 }
+# What ends a command, and how Python takes it unless whoever began the command has it ignored.
+USUAL: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
 
 def guarded(command: Callable[[], object]) -> int:
     """Run `command`, and return the exit status.
 
-    0: done. 1: it could not be finished. 2: bad input. 130: Ctrl-C. All but 0 come with one line on stderr,
-    unless it is a closed pipe that ends the command. From Ctrl-C on no library says anything there.
+    0: done. 1: it could not be finished. 2: bad input. 130: Ctrl-C; 129, 143: SIGHUP, SIGTERM. All but 0
+    come with one line on stderr, unless it is a closed pipe that ends the command. From Ctrl-C on no library
+    says anything there.
     """
     voice = sys.stderr
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no text can
-    with _ctrl_c() as pressed:
+    with _ctrl_c() as heard:
         try:
             command()
             if sys.stdout:
                 sys.stdout.flush()
             status, line = 0, ""
         except BaseException as error:
-            status, line = (130, _interrupted(error)) if pressed.is_set() else _told(error)
+            status, line = (128 + heard[0], _interrupted(error)) if heard else _told(error)
         _drop_what_stdout_cannot_take()
         if line and voice:
             with suppress(OSError):
@@ -61,29 +69,36 @@ def guarded(command: Callable[[], object]) -> int:
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C is raised as ever, remembered and silences stderr; a second one ends everything at once."""
-    pressed = threading.Event()
-    usual = signal.getsignal(signal.SIGINT)
+def _ctrl_c() -> Iterator[list[int]]:
+    """Ctrl-C is raised as ever, remembered and silences stderr; a second one ends everything at once.
 
-    def press(*received) -> None:
-        if pressed.is_set():
+    SIGTERM and SIGHUP are taken for it, unless they are ignored. Gives the number of the signal heard.
+    """
+    heard: list[int] = []
+
+    def press(number: int, frame: Any) -> None:
+        if heard:
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
                     process.kill()
-            os._exit(130)
-        pressed.set()
+            os._exit(128 + number)
+        heard.append(number)
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        signal.default_int_handler(*received)
+        signal.default_int_handler(number, frame)
 
-    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    signal.signal(signal.SIGINT, press)
+    def as_ctrl_c(number: int, frame: Any) -> None:
+        hear = signal.getsignal(signal.SIGINT)  # a study may have put its own before `press`
+        (hear if callable(hear) else press)(number, frame)
+
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: usual for number, usual in USUAL.items() if here and signal.getsignal(number) == usual}
+    for number in before:
+        signal.signal(number, press if number == signal.SIGINT else as_ctrl_c)
     try:
-        yield pressed
+        yield heard
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
 def _in_one_line(text: str) -> str:

@@ -224,6 +224,35 @@ def test_ctrl_c_is_an_interruption_whatever_a_library_makes_of_it(monkeypatch, c
     assert capsys.readouterr() == ("", "reuselab: interrupted\n")
 
 
+@pytest.mark.hostile("SIGTERM or SIGHUP")
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN], ids=["", "Ctrl-C ignored"])
+@pytest.mark.parametrize("meanwhile", [nullcontext, study.deaf], ids=["at work", "while processes begin"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_to_be_told_to_end_is_an_interruption(monkeypatch, capsys, number, meanwhile, ctrl_c):
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # to be had back
+
+    def told():
+        with meanwhile():
+            signal.raise_signal(number)
+
+    usual = signal.signal(signal.SIGINT, ctrl_c)
+    try:
+        assert guard.guarded(told) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert signal.getsignal(number) == signal.SIG_DFL
+    assert capsys.readouterr() == ("", "reuselab: interrupted\n")
+
+
+@pytest.mark.hostile("SIGTERM or SIGHUP")
+def test_a_hangup_that_nohup_ignores_is_ignored():
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guard.guarded(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+
+
 @pytest.mark.hostile("full or closed stdout")
 @pytest.mark.parametrize("buffered", ["", "1"])
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from reuselab.check import Failed
 from reuselab.runs import store
 
 LONGEST = 500  # characters of a message
+LOG, LOGS = "reuselab-traceback-", 20  # how a log's name begins, and how many are kept
 ROOM = "make room and run the same command again"
 RIGHTS = "look at its rights, or name another place"
 WAYS_OUT = {
@@ -126,11 +128,11 @@ def _told(error: BaseException) -> tuple[int, str]:
             return 1, str(error)
         case BrokenPipeError() if _nobody_reads():
             return 1, ""
-    return 1, _cause(error) + _log(error)
+    return 1, _cause(error)
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong in words, and where there is one, the way out."""
+    """What went wrong in words, with the way out; where there is none, with the file that tells more."""
     match error:
         case OSError(errno=int(number)):
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
@@ -144,7 +146,7 @@ def _cause(error: BaseException) -> str:
         case _:
             what, way = f"{type(error).__name__}: {error}", ""
     what = what if len(what) <= LONGEST else what[: LONGEST - 3] + "..."
-    return what + (f"; {way}" if way else "")
+    return what + (f"; {way}" if way else _log(error))
 
 
 def _log(error: BaseException) -> str:
@@ -152,9 +154,13 @@ def _log(error: BaseException) -> str:
     for folder in (store.folder, tempfile.gettempdir):
         with suppress(Exception):
             text = "".join(traceback.format_exception(error))
-            descriptor, path = tempfile.mkstemp(".log", "reuselab-", folder())
+            descriptor, path = tempfile.mkstemp(".log", LOG, folder())
             with open(descriptor, "w", errors="backslashreplace") as log:
                 log.write(text)
+            with suppress(OSError):
+                logs = sorted(Path(path).parent.glob(f"{LOG}*.log"), key=os.path.getmtime)
+                for old in logs[:-LOGS]:
+                    old.unlink()
             return f" (traceback in {path})"
     return ""
 

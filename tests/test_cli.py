@@ -181,15 +181,28 @@ FAULTS = [
 
 @pytest.mark.hostile("unforeseen error")
 @pytest.mark.parametrize("error, line", FAULTS, ids=[line[:30] for _, line in FAULTS])
-def test_what_nobody_foresaw_is_one_line_and_a_log(tmp_path, monkeypatch, capsys, error, line):
+def test_what_nobody_foresaw_is_one_line_and_where_no_way_out_is_known_a_log(
+    tmp_path, monkeypatch, capsys, error, line
+):
     monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
     assert guard.guarded(Mock(side_effect=error)) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"reuselab: {line}") and len(err.splitlines()) == 1 and len(err) < 900
-    (log,) = tmp_path.iterdir()
-    assert err.endswith(f" (traceback in {log})\n")
-    assert log.read_text().rstrip().splitlines()[0].startswith("Traceback")
-    assert type(error).__name__ in log.read_text()
+    logs = list(tmp_path.iterdir())
+    assert len(logs) == ("; " not in line), "where a way out is said, there is nothing more to tell"
+    for log in logs:
+        assert err.endswith(f" (traceback in {log})\n")
+        assert log.read_text().rstrip().splitlines()[0].startswith("Traceback")
+        assert type(error).__name__ in log.read_text()
+
+
+def test_the_last_twenty_logs_are_kept_and_no_other_file_is_touched(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
+    (tmp_path / "reuselab-study.log").touch()
+    for i in range(22):
+        guard.guarded(Mock(side_effect=RuntimeError(i)))
+    logs = [path.read_text() for path in tmp_path.iterdir()]
+    assert len(logs) == 21 and "" in logs and sum("RuntimeError: 21\n" in log for log in logs) == 1
 
 
 @pytest.mark.hostile("nowhere to write a log")
@@ -462,6 +475,23 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
     html = (out / "task_correlation.html").read_text()
     assert "smoke with base =" in html and "{glue" not in html
     assert (out / "vendor" / "html-manager" / "dist" / "embed.js").exists()
+
+
+def test_run_lists_only_the_tables_that_it_wrote(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pairs_old.csv").touch()
+    (tmp_path / "pairs_again.csv").touch()
+    os.utime(tmp_path / "pairs_again.csv", (0, 0))
+
+    def execute(name, values, out):
+        (out / "pairs_again.csv").touch()
+        (out / "pairs_new.csv").touch()
+        return out / "pairs.ipynb"
+
+    monkeypatch.setattr(build, "execute", execute)
+    monkeypatch.setattr(build, "build_page", lambda done: done.with_suffix(".html"))
+    status, out, _ = called(monkeypatch, capsys, "run", "pairs", "-o", str(tmp_path))
+    names = ("pairs.ipynb", "pairs.html", "pairs_again.csv", "pairs_new.csv")
+    assert not status and out.split() == [str(tmp_path / name) for name in names]
 
 
 FAILING = """---

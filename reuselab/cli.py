@@ -78,9 +78,11 @@ def run(page: str, given: tuple[tuple[str, str], ...], preset: str, out: Path, e
     except OSError as error:
         raise click.UsageError(f"cannot write into {out}: {error.strerror}") from None
     with build.alone(out):
+        before = _written(out, page)
         done = build.execute(page, values, out)
         html = build.build_page(done)
-        click.echo("\n".join(str(path) for path in [done, html, *sorted(out.glob(f"{page}*.csv"))]))
+        tables = sorted(dict(_written(out, page) - before))
+    click.echo("\n".join(map(str, [done, html, *tables])))
 
 
 @cli.command()
@@ -297,6 +299,11 @@ def fetch(name: str, folder: Path | None, classes: str | None, images: int | Non
     click.echo(f"{name} in {root}: {state}")
     if root.resolve() != bases.folder().resolve():
         click.echo(f'to use it: export REUSELAB_DATA="{root.resolve()}"')
+
+
+def _written(out: Path, page: str) -> set[tuple[Path, int]]:
+    """The tables of `page` in `out`, and when each was written, in nanoseconds."""
+    return {(path, path.stat().st_mtime_ns) for path in out.glob(f"{page}*.csv")}
 
 
 def _check_pages(preset: str) -> dict[str, dict[str, Any]]:

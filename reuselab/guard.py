@@ -12,6 +12,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import click
 import psutil
@@ -20,6 +22,7 @@ from reuselab.check import Failed
 from reuselab.runs import store
 
 LONGEST = 500  # characters of a message
+LOG, LOGS = "reuselab-traceback-", 20  # how a log's name begins, and how many are kept
 ROOM = "make room and run the same command again"
 RIGHTS = "look at its rights, or name another place"
 WAYS_OUT = {
@@ -32,25 +35,32 @@ WAYS_OUT = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "allow more open files, as `ulimit -n 4096` does",
 }
+# What ends a command, and how Python takes it unless whoever began the command has it ignored.
+USUAL: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
 
 def guarded(command: Callable[[], object]) -> int:
     """Run `command`, and return the exit status.
 
-    0: done. 1: it could not be finished. 2: bad input. 130: Ctrl-C. All but 0 come with one line on stderr,
-    unless it is a closed pipe that ends the command. From Ctrl-C on no library says anything there.
+    0: done. 1: it could not be finished. 2: bad input. 130: Ctrl-C; 129, 143: SIGHUP, SIGTERM. All but 0
+    come with one line on stderr, unless it is a closed pipe that ends the command. From Ctrl-C on no library
+    says anything there.
     """
     voice = sys.stderr
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no text can
-    with _ctrl_c() as pressed:
+    with _ctrl_c() as heard:
         try:
             command()
             if sys.stdout:
                 sys.stdout.flush()
             status, line = 0, ""
         except BaseException as error:
-            status, line = (130, _interrupted(error)) if pressed.is_set() else _told(error)
+            status, line = (128 + heard[0], _interrupted(error)) if heard else _told(error)
         _drop_what_stdout_cannot_take()
         if line and voice:
             with suppress(OSError):
@@ -61,29 +71,36 @@ def guarded(command: Callable[[], object]) -> int:
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C is raised as ever, remembered and silences stderr; a second one ends everything at once."""
-    pressed = threading.Event()
-    usual = signal.getsignal(signal.SIGINT)
+def _ctrl_c() -> Iterator[list[int]]:
+    """Ctrl-C is raised as ever, remembered and silences stderr; a second one ends everything at once.
 
-    def press(*received) -> None:
-        if pressed.is_set():
+    SIGTERM and SIGHUP are taken for it, unless they are ignored. Gives the number of the signal heard.
+    """
+    heard: list[int] = []
+
+    def press(number: int, frame: Any) -> None:
+        if heard:
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
                     process.kill()
-            os._exit(130)
-        pressed.set()
+            os._exit(128 + number)
+        heard.append(number)
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        signal.default_int_handler(*received)
+        signal.default_int_handler(number, frame)
 
-    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    signal.signal(signal.SIGINT, press)
+    def as_ctrl_c(number: int, frame: Any) -> None:
+        hear = signal.getsignal(signal.SIGINT)  # a study may have put its own before `press`
+        (hear if callable(hear) else press)(number, frame)
+
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: usual for number, usual in USUAL.items() if here and signal.getsignal(number) == usual}
+    for number in before:
+        signal.signal(number, press if number == signal.SIGINT else as_ctrl_c)
     try:
-        yield pressed
+        yield heard
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
 def _in_one_line(text: str) -> str:
@@ -111,11 +128,11 @@ def _told(error: BaseException) -> tuple[int, str]:
             return 1, str(error)
         case BrokenPipeError() if _nobody_reads():
             return 1, ""
-    return 1, _cause(error) + _log(error)
+    return 1, _cause(error)
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong in words, and where there is one, the way out."""
+    """What went wrong in words, with the way out; where there is none, with the file that tells more."""
     match error:
         case OSError(errno=int(number)):
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
@@ -129,7 +146,7 @@ def _cause(error: BaseException) -> str:
         case _:
             what, way = f"{type(error).__name__}: {error}", ""
     what = what if len(what) <= LONGEST else what[: LONGEST - 3] + "..."
-    return what + (f"; {way}" if way else "")
+    return what + (f"; {way}" if way else _log(error))
 
 
 def _log(error: BaseException) -> str:
@@ -137,9 +154,13 @@ def _log(error: BaseException) -> str:
     for folder in (store.folder, tempfile.gettempdir):
         with suppress(Exception):
             text = "".join(traceback.format_exception(error))
-            descriptor, path = tempfile.mkstemp(".log", "reuselab-", folder())
+            descriptor, path = tempfile.mkstemp(".log", LOG, folder())
             with open(descriptor, "w", errors="backslashreplace") as log:
                 log.write(text)
+            with suppress(OSError):
+                logs = sorted(Path(path).parent.glob(f"{LOG}*.log"), key=os.path.getmtime)
+                for old in logs[:-LOGS]:
+                    old.unlink()
             return f" (traceback in {path})"
     return ""
 

@@ -1,5 +1,6 @@
 """Where files lie: the project's own, in a checkout or carried by the installed package, and what is made."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -33,6 +34,13 @@ def shorten_temporary() -> None:
 def has_room_for_sockets(folder: str) -> bool:
     """Whether a socket can lie in a folder of this name: the system allows about 104 bytes in all."""
     return len(os.fsencode(folder)) <= 70
+
+
+def regular(path: Path) -> Path:
+    """`path`, to be opened. Raises OSError where a pipe is there, which would be waited for, or a device."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path
 
 
 def named(variable: str) -> Path | None:

@@ -175,6 +175,8 @@ def fork_in_place_of_exec(_, arguments, kept):
     if pid := os.fork():
         return pid
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         for descriptor in map(int, os.listdir("/proc/self/fd")):
             if descriptor > 2 and descriptor not in kept:
                 with contextlib.suppress(OSError):

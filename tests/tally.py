@@ -21,6 +21,7 @@ KINDS = {
     "input": "nothing: refused in one line before any work, or taken for what it is",
     "SIGKILL of a study": "at most the cells then running; the rerun does only these",
     "Ctrl-C": "the cells then running; one line and exit status 130",
+    "SIGTERM or SIGHUP": "as Ctrl-C; exit status 143 or 129",
     "two studies on one database": "nothing; at most the Bobs of the last Alice are done by both",
     "clock going backwards": "nothing",
     "full disk": "what came after it; one line and exit status 1",

@@ -181,15 +181,28 @@ FAULTS = [
 
 @pytest.mark.hostile("unforeseen error")
 @pytest.mark.parametrize("error, line", FAULTS, ids=[line[:30] for _, line in FAULTS])
-def test_what_nobody_foresaw_is_one_line_and_a_log(tmp_path, monkeypatch, capsys, error, line):
+def test_what_nobody_foresaw_is_one_line_and_where_no_way_out_is_known_a_log(
+    tmp_path, monkeypatch, capsys, error, line
+):
     monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
     assert guard.guarded(Mock(side_effect=error)) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"reuselab: {line}") and len(err.splitlines()) == 1 and len(err) < 900
-    (log,) = tmp_path.iterdir()
-    assert err.endswith(f" (traceback in {log})\n")
-    assert log.read_text().rstrip().splitlines()[0].startswith("Traceback")
-    assert type(error).__name__ in log.read_text()
+    logs = list(tmp_path.iterdir())
+    assert len(logs) == ("; " not in line), "where a way out is said, there is nothing more to tell"
+    for log in logs:
+        assert err.endswith(f" (traceback in {log})\n")
+        assert log.read_text().rstrip().splitlines()[0].startswith("Traceback")
+        assert type(error).__name__ in log.read_text()
+
+
+def test_the_last_twenty_logs_are_kept_and_no_other_file_is_touched(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
+    (tmp_path / "reuselab-study.log").touch()
+    for i in range(22):
+        guard.guarded(Mock(side_effect=RuntimeError(i)))
+    logs = [path.read_text() for path in tmp_path.iterdir()]
+    assert len(logs) == 21 and "" in logs and sum("RuntimeError: 21\n" in log for log in logs) == 1
 
 
 @pytest.mark.hostile("nowhere to write a log")
@@ -222,6 +235,35 @@ def test_ctrl_c_is_an_interruption_whatever_a_library_makes_of_it(monkeypatch, c
     finally:
         signal.signal(signal.SIGINT, usual)
     assert capsys.readouterr() == ("", "reuselab: interrupted\n")
+
+
+@pytest.mark.hostile("SIGTERM or SIGHUP")
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN], ids=["", "Ctrl-C ignored"])
+@pytest.mark.parametrize("meanwhile", [nullcontext, study.deaf], ids=["at work", "while processes begin"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_to_be_told_to_end_is_an_interruption(monkeypatch, capsys, number, meanwhile, ctrl_c):
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # to be had back
+
+    def told():
+        with meanwhile():
+            signal.raise_signal(number)
+
+    usual = signal.signal(signal.SIGINT, ctrl_c)
+    try:
+        assert guard.guarded(told) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert signal.getsignal(number) == signal.SIG_DFL
+    assert capsys.readouterr() == ("", "reuselab: interrupted\n")
+
+
+@pytest.mark.hostile("SIGTERM or SIGHUP")
+def test_a_hangup_that_nohup_ignores_is_ignored():
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guard.guarded(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, usual)
 
 
 @pytest.mark.hostile("full or closed stdout")
@@ -433,6 +475,23 @@ def test_run_leaves_notebook_html_and_table(tmp_path):
     html = (out / "task_correlation.html").read_text()
     assert "smoke with base =" in html and "{glue" not in html
     assert (out / "vendor" / "html-manager" / "dist" / "embed.js").exists()
+
+
+def test_run_lists_only_the_tables_that_it_wrote(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pairs_old.csv").touch()
+    (tmp_path / "pairs_again.csv").touch()
+    os.utime(tmp_path / "pairs_again.csv", (0, 0))
+
+    def execute(name, values, out):
+        (out / "pairs_again.csv").touch()
+        (out / "pairs_new.csv").touch()
+        return out / "pairs.ipynb"
+
+    monkeypatch.setattr(build, "execute", execute)
+    monkeypatch.setattr(build, "build_page", lambda done: done.with_suffix(".html"))
+    status, out, _ = called(monkeypatch, capsys, "run", "pairs", "-o", str(tmp_path))
+    names = ("pairs.ipynb", "pairs.html", "pairs_again.csv", "pairs_new.csv")
+    assert not status and out.split() == [str(tmp_path / name) for name in names]
 
 
 FAILING = """---

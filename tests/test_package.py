@@ -1,6 +1,7 @@
 """What `import reuselab` offers: each name is imported when it is asked for."""
 
 import os
+import shutil
 import subprocess
 import sys
 from types import ModuleType
@@ -62,8 +63,11 @@ print(places.CHECKOUT, *(sorted(path.name for path in (source / "book").glob("*.
 
 
 def test_a_wheel_carries_notebooks_and_book_and_builds_into_the_current_folder(tmp_path):
-    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "lib"]
+    build = f"egg_info --egg-base {tmp_path} build --build-base {tmp_path}/build"  # as pip does, elsewhere
+    wheel = f"bdist_wheel --bdist-dir {tmp_path}/bdist --dist-dir {tmp_path}"
+    command = [sys.executable, "setup.py", "-q", *build.split(), *wheel.split()]
     subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True)
+    shutil.unpack_archive(next(tmp_path.glob("*.whl")), tmp_path / "lib", "zip")
     here = tmp_path / "here"
     here.mkdir()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("REUSELAB")}

@@ -208,10 +208,8 @@ def verdict(curves: Curves, blocks: int) -> tuple[str, str]:
 def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, Any]:
     """The scoreboard's row of A4: both halves of the claim combined, with their effects."""
     test = converse(curves)
-    effect = "lower over upper layers {:+.3f} [{:+.3f}, {:+.3f}]; ".format(*lower_over_upper(curves, blocks))
-    effect += f"rank correlation {test.order:+.2f}, told right {{:.2f}} [{{:.2f}}, {{:.2f}}], ".format(
-        *test.right
-    )
+    effect = f"lower over upper layers {stats.in_words(lower_over_upper(curves, blocks))}; "
+    effect += f"rank correlation {test.order:+.2f}, told right {stats.in_words(test.right, '.2f')}, "
     effect += f"chance {test.chance:.2f}"
     few = stats.few({"seed": curves.accuracy.shape[1]})
     return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images, few=few)

@@ -142,7 +142,7 @@ def judge(tests: pd.DataFrame, table: pd.DataFrame, preset: str) -> pd.DataFrame
     near = table[table.mu == table.mu.min()]
     first = tests[(tests.against == NAMES["scratch"]) & (tests.what == "positive with little data")]
     effect = f"gain at n = {near.n.min()} and overlap {near.overlap.mean():.2f}: " + ", ".join(
-        f"{row.method} {row['mean']:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for _, row in first.iterrows()
+        f"{row.method} {stats.in_words(row[['mean', 'low', 'high']], '+.2f')}" for _, row in first.iterrows()
     )
     counts = {"seed": table.seed.nunique(), "ablation": table.mu.nunique(), "sample size": table.n.nunique()}
     return pd.DataFrame([registry.row("B5", verdict(tests), effect, preset, few=stats.few(counts))])

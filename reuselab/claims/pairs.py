@@ -17,6 +17,7 @@ from reuselab.experiment.bases import Base
 
 LEVEL = 0.01
 LEAST_DRAWS = 1000  # pairs, for a correlation of pixels to be nearly normal
+MEASURED = 5  # pixels, which take memory, are measured on one of so many draws
 FEWEST = 5  # expected counts in a cell of a chi-square
 
 RULES = rules(
@@ -28,7 +29,7 @@ def check(values: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
     check_cells(values)
     base = values["base"]
-    check_draws(values["draws"], 5 * LEAST_DRAWS, base, values["bob_base"] or base, measured=5)
+    check_draws(values["draws"], MEASURED * LEAST_DRAWS, base, values["bob_base"] or base, measured=MEASURED)
 
 
 def label_laws(train: tuple[Base, Base], rhos: Sequence[float], draws: int) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from scipy import stats as laws
 from reuselab.check import integer, number, several
 from reuselab.claims import registry
 from reuselab.claims.parameters import SEEDS, check_memory
-from reuselab.stats import combine, few, interval, trend
+from reuselab.stats import combine, few, in_words, interval, trend
 from reuselab.theory import shallow
 from reuselab.theory.shallow import COUPLINGS
 
@@ -182,8 +182,7 @@ def weakest(table: pd.DataFrame) -> str:
     for model, group in table.groupby("model", sort=False):
         curves = accuracies(group, "fine-tuned", n)
         for coupling in COUPLINGS:
-            mean, low, high = interval(curves[coupling, alpha])
-            words.append(f"{model} {coupling} {mean:.3f} [{low:.3f}, {high:.3f}]")
+            words.append(f"{model} {coupling} {in_words(interval(curves[coupling, alpha]), '.3f')}")
     return f"fine-tuned at alpha = {alpha:g}: " + ", ".join(words)
 
 

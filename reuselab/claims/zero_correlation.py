@@ -97,8 +97,7 @@ def effect(accuracies: pd.DataFrame) -> str:
     """In words: Bob's least lead over chance, his least and largest over a random network, and their cuts."""
 
     def at(lead: pd.DataFrame, k: int) -> str:
-        mean, low, high = lead.loc[k, ["mean", "low", "high"]]
-        return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] (k = {k})"
+        return f"{stats.in_words(lead.loc[k, ['mean', 'low', 'high']], '+.2f')} (k = {k})"
 
     chance, network = (better(accuracies, than) for than in ("chance", "random network"))
     least, largest = network["mean"].idxmin(), network["mean"].idxmax()
@@ -170,7 +169,7 @@ def at_cuts(summary: pd.DataFrame, quantity: str, name: str, network: str) -> tu
     """Mean of one quantity of a summary at each cut, and in words with its interval; both by retrain."""
     same = (summary.quantity == quantity) & (summary["name"] == name) & (summary["network"] == network)
     rows = summary[same].set_index("retrain")
-    return rows["mean"], rows.apply("{0[mean]:+.2f} [{0[low]:+.2f}, {0[high]:+.2f}]".format, axis=1)
+    return rows["mean"], rows[["mean", "low", "high"]].apply(stats.in_words, axis=1, form="+.2f")
 
 
 def largest_lead(summary: pd.DataFrame) -> str:

@@ -437,21 +437,23 @@ def _heeded() -> Iterator[threading.Event]:
 def deaf() -> Iterator[None]:
     """Processes begun in here never hear Ctrl-C, and this one not before they are: ending them is its part.
 
-    Blocking the signal is for them; it does not keep Python from raising what another thread was told.
+    Nor that their terminal was closed. Blocking the signals is for them; it does not keep Python from raising
+    what another thread was told.
     """
-    heard = threading.Event()
+    heard: list[int] = []
+    signals = {signal.SIGINT, signal.SIGHUP}
     here = threading.current_thread() is threading.main_thread()
     resource_tracker.ensure_running()  # which would unblock it later
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    before = signal.signal(signal.SIGINT, lambda *_: heard.set()) if here else None
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if here else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         if here:
             signal.signal(signal.SIGINT, before or signal.default_int_handler)
-    if heard.is_set():
-        signal.raise_signal(signal.SIGINT)
+    if heard:
+        signal.raise_signal(heard[0])
 
 
 def _at_once(*job: Any) -> Future:

@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from reuselab.check import Failed
+from reuselab.places import regular
 
 TIMEOUT = 30  # seconds without a byte until a connection counts as lost
 CHUNK = 2**16  # bytes
@@ -127,7 +128,7 @@ def _write(
     """
     try:
         with (
-            open(part, "ab" if have else "wb") as file,
+            open(regular(part), "ab" if have else "wb") as file,
             tqdm(
                 total=total,
                 initial=have,
@@ -198,7 +199,7 @@ def note_sums(sums: Path, paths: Iterable[Path]) -> None:
     """Add the MD5 of each of `paths`, which lie under the folder of the list `sums`, to that list, in the
     format of md5sum.
     """
-    with open(sums, "a", encoding="utf-8") as file:
+    with open(regular(sums), "a", encoding="utf-8") as file:
         file.writelines(f"{_md5(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in paths)
 
 
@@ -207,5 +208,5 @@ def read_sums(sums: Path) -> dict[str, str]:
 
     Empty where there is no list.
     """
-    lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
+    lines = regular(sums).read_text(encoding="utf-8").splitlines() if sums.exists() else []
     return {name: md5 for md5, _, name in (line.partition("  ") for line in lines)}

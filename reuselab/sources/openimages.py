@@ -34,6 +34,7 @@ import torch
 from tqdm import tqdm
 
 from reuselab.check import Failed, known, nearest, shorten
+from reuselab.places import regular
 from reuselab.sources.download import Damaged, Gone, download, note_sums, part_of, read_sums, whole
 from reuselab.sources.readers import SIDE, Arrays, Splits, TooLarge, square
 
@@ -106,8 +107,12 @@ def class_names(path: Path) -> dict[str, str]:
     """Class name of each label id, from the file `class-descriptions-boxable.csv`, with or without its later
     header.
     """
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(regular(path), newline="", encoding="utf-8") as file:
         return {row[0]: row[1] for row in csv.reader(file) if len(row) > 1 and row[0] != "LabelName"}
+
+
+def _json(path: Path) -> Any:
+    return json.loads(regular(path).read_text(encoding="utf-8"))
 
 
 def hierarchy(folder: Path) -> Tree:
@@ -121,7 +126,7 @@ def hierarchy(folder: Path) -> Tree:
     """
     folder = Path(folder)
     try:
-        top = json.loads((folder / HIERARCHY).read_text(encoding="utf-8"))
+        top = _json(folder / HIERARCHY)
         names = class_names(folder / CLASSES)
         parents: dict[str, dict[str, None]] = {top["LabelName"]: {}}
         for node in (queue := [top]):
@@ -176,7 +181,10 @@ def chosen(folder: Path, part: str, labels: Sequence[str], most: int | None = No
         rows = pd.concat(
             block[block.LabelName.isin(labels) & (block.Confidence == 1)]
             for block in pd.read_csv(
-                path, usecols=["ImageID", "LabelName", "Confidence"], dtype={"ImageID": str}, chunksize=10**6
+                regular(path),
+                usecols=["ImageID", "LabelName", "Confidence"],
+                dtype={"ImageID": str},
+                chunksize=10**6,
             )
         )
         _plain(rows.ImageID)
@@ -217,9 +225,8 @@ def _asked(
     out of both.
     """
     if classes is None and (folder / SUBSET).exists():
-        lists = {
-            part: json.loads((folder / SUBSET).read_text(encoding="utf-8"))[part] for part in PARTS.values()
-        }
+        subset = _json(folder / SUBSET)
+        lists = {part: subset[part] for part in PARTS.values()}
         _plain(image for labels in lists.values() for ids in labels.values() for image in ids)
     else:
         labels = list(names) if classes is None else _known_labels(names, classes, losses)
@@ -398,7 +405,7 @@ def faults(folder: Path) -> Iterator[str]:
             yield f"{name} is missing"
     if not (folder / SUBSET).exists():
         return
-    lists, sums = json.loads((folder / SUBSET).read_text(encoding="utf-8")), read_sums(folder / SUMS)
+    lists, sums = _json(folder / SUBSET), read_sums(folder / SUMS)
     for part in PARTS.values():
         for file in (f"{part}/{image}.jpg" for ids in lists[part].values() for image in ids):
             if not (file in sums and whole(folder / file, sums[file])):

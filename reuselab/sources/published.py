@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from reuselab.places import regular
 from reuselab.sources.download import whole
 from reuselab.sources.readers import torchvision_class
 
@@ -67,7 +68,7 @@ def idx_faults(place: Path) -> Iterator[str]:
         for file, read in (("images-idx3", read_image_file), ("labels-idx1", read_label_file)):
             path = place / f"{part}-{file}-ubyte"
             try:
-                count = len(read(str(path)))
+                count = len(read(str(regular(path))))
             except Exception:  # whatever torchvision makes of damaged bytes
                 yield f"{path.name} is {'damaged' if path.exists() else 'missing'}"
             else:
@@ -79,9 +80,9 @@ def pet_faults(place: Path) -> Iterator[str]:
     """By the two lists, which must be as long as published, and the photographs that they name."""
     for part, wanted in PETS.items():
         try:
-            lines = (place / "annotations" / f"{part}.txt").read_text().splitlines()
+            lines = regular(path := place / "annotations" / f"{part}.txt").read_text().splitlines()
         except OSError:
-            yield f"annotations/{part}.txt is missing"
+            yield f"annotations/{part}.txt is {'damaged' if path.exists() else 'missing'}"
             continue
         if len(lines) != wanted:
             yield f"{part} holds {len(lines):,} of {wanted:,}"

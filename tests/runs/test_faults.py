@@ -171,9 +171,29 @@ def test_ctrl_c_leaves_one_line_status_130_and_the_rows_that_are_done(starting, 
     wait_for(lambda: psutil.Process(command.pid).children() if starting else len(kept(home)) >= rows)
     os.killpg(command.pid, signal.SIGINT)
     held.unlink(missing_ok=True)
+    assert_interrupted(command, 130, here)
+
+
+@pytest.mark.hostile("SIGTERM or SIGHUP")
+@pytest.mark.parametrize(
+    "told", [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGHUP)], ids=["kill", "hangup"]
+)
+def test_a_study_that_is_told_to_end_does_as_after_ctrl_c_and_leaves_no_process(told, here, monkeypatch):
+    tell, number = told
+    monkeypatch.setenv("REUSELAB_HOME", str(here / "home"))
+    command = start(faulty.command, here, arguments=MANY)
+    wait_for(lambda: len(kept(here / "home")) >= 3)
+    begun = faulty.descendants(command.pid)
+    tell(command.pid, number)
+    assert_interrupted(command, 128 + number, here)
+    wait_for(lambda: begun and not any(map(faulty.alive, begun)))
+
+
+def assert_interrupted(command, status, here):
+    home = here / "home"
     command.join(PATIENCE)
     done, out, err = len(kept(home)), (here / "out").read_text(), (here / "err").read_text()
-    assert (command.exitcode, out) == (130, "")
+    assert (command.exitcode, out) == (status, "")
     assert err == f"reuselab: interrupted: {done:,} of 2,000 cells done; run the same command to go on\n"
     with Store(home) as store:
         assert store.counts() == {"done": done, "running": 0, "failed": 0, "stale": 0}

@@ -2,10 +2,12 @@
 command line.
 """
 
+import json
 import os
 import re
 import shutil
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +15,8 @@ import photographs
 import pytest
 import torch
 from made import made, real
-from PIL import Image
-from served import lay, lay_mnist, pet_files, run, serve_cifar100, serve_mnist, serve_pets
+from PIL import Image, UnidentifiedImageError
+from served import lay, lay_mnist, made_files, pet_files, run, serve_cifar100, serve_mnist, serve_pets
 from torchvision import datasets
 from torchvision.datasets import utils
 
@@ -22,7 +24,7 @@ from reuselab.book import pages
 from reuselab.check import Failed
 from reuselab.experiment import bases, cell, pairs
 from reuselab.experiment.cell import Cell
-from reuselab.sources import download, published, readers
+from reuselab.sources import download, openimages, published, readers
 from reuselab.sources import registry as data
 from reuselab.sources.readers import Arrays
 
@@ -337,6 +339,51 @@ def test_pets_with_a_picture_cut_short_are_refused(data_folder):
     ):
         bases.load("pets", "train")
     assert not bases.present("pet_species")
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("kind, known", [("JPEG", True), ("PNG", True), ("TIFF", False), ("EPS", False)])
+def test_only_the_formats_that_photographs_have_are_decoded(tmp_path, kind, known):
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.jpg", kind)
+    with nullcontext() if known else pytest.raises(UnidentifiedImageError):
+        readers.square(tmp_path / "x.jpg")
+
+
+MNIST, PETS, OPEN = "MNIST/raw/", "oxford-iiit-pet/", "openimages/"
+
+
+@pytest.mark.hostile("input", 2)
+@pytest.mark.parametrize(
+    "name, file",
+    [
+        *(("mnist", f"{MNIST}{file}") for file in ("train-images-idx3-ubyte", "reuselab.md5")),
+        *(("pets", f"{PETS}{file}") for file in ("annotations/test.txt", "reuselab.md5")),
+        *(
+            ("openimages", f"{OPEN}{file}")
+            for file in ("class-descriptions-boxable.csv", "bbox_labels_600_hierarchy.json", "subset.json")
+        ),
+        ("openimages", f"{OPEN}images.md5"),
+        ("openimages", f"{OPEN}train-annotations-human-imagelabels-boxable.csv"),
+    ],
+)
+@pytest.mark.parametrize(
+    "odd", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"]
+)
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(data_folder, name, file, odd):
+    images, lists = pet_files()
+    lay_mnist(data_folder / MNIST)
+    lay(data_folder / PETS, images | lists)
+    subset = {part: {"/m/d": ["x"]} for part in openimages.PARTS.values()}
+    lay(data_folder / OPEN, made_files() | {"images.md5": b"", "subset.json": json.dumps(subset).encode()})
+    path = data_folder / file
+    path.unlink(missing_ok=True)
+    if "annotations-human" in file:
+        (data_folder / OPEN / "subset.json").unlink()
+    odd(path)
+    assert data.state(name).kind == "partial"
+    if path.suffix != ".md5":
+        with pytest.raises(FileNotFoundError):
+            openimages.hierarchy(data_folder / OPEN) if "hierarchy" in file else bases.load(name, "train")
 
 
 @pytest.mark.hostile("fetch cut off")

@@ -10,7 +10,7 @@ from reuselab import places
 from reuselab.book import build, kept
 from reuselab.experiment.cell import Cell, repeatable, train_alice
 
-SECONDS = kept.RESULTS / "seconds.csv"
+SECONDS = kept.SECONDS
 
 
 def step() -> float:
@@ -22,7 +22,7 @@ def step() -> float:
 
 def estimate(pages: list[str], preset: str) -> tuple[dict[str, float], float]:
     """Seconds of each page, NaN where none were kept at this preset, and of all of them, two at a time."""
-    table = pd.read_csv(SECONDS).query("preset == @preset").set_index("page").seconds
+    table = kept.seconds(preset)
     seconds = table.reindex(pages) * step() / table.get("step", float("nan"))
     return seconds.to_dict(), max(seconds.max(), seconds.sum() / 2)
 

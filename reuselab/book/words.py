@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -277,20 +277,20 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def mark(verdict: str, where: str = "") -> str:
+def mark(verdict: str, where: str = "", escape: Callable[[str], str] = html.escape) -> str:
     """A verdict, and where it was found, as HTML: a sign, a colour and the words."""
     return (
         f'<span class="rl-mark rl-{verdict.replace(" ", "-")}">'
         f'<span aria-hidden="true">{MARKS[verdict]}</span> '
-        f"{html.escape(f'{verdict} {where}'.strip())}</span>"
+        f"{escape(f'{verdict} {where}'.strip())}</span>"
     )
 
 
 def marks(claim: str) -> str:
-    """The verdicts on a claim as HTML, those of studies that are not run only where there is no other."""
+    """The verdicts on a claim in MyST, those of studies that are not run only where there is no other."""
     told = findings(claim)
     run = [one for one in told if one.verdict != evidence.NOT_RUN]
-    return " ".join(mark(one.verdict, one.where) for one in run) or mark(evidence.NOT_RUN)
+    return " ".join(mark(one.verdict, one.where, plain) for one in run) or mark(evidence.NOT_RUN)
 
 
 def minutes(page: str) -> str:

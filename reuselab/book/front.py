@@ -101,11 +101,11 @@ def card(page: str) -> str:
     title = pages.read(page).cells[0].source.partition("\n")[0].removeprefix("# ")
     told = [f"{words.plain(words.words(claim).said)} {words.marks(claim)}" for claim in pages.claims(page)]
     told.append(words.plain(getattr(module(page), "ABOUT", "")))
-    took = f"+++\nTakes {words.minutes(page)} to run\n" if words.minutes(page) else ""
+    took = f"*Takes {words.minutes(page)} to run.*\n" if words.minutes(page) else ""
     body = "\n\n".join(filter(None, told))
     return (
         f"::::{{grid-item-card}} {words.plain(title)}\n:link: ../notebooks/{page}\n:link-type: doc\n\n"
-        f"{body}\n{took}::::\n"
+        f"{body}\n\n{took}::::\n"
     )
 
 

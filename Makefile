@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak edges tally mutants evidence reference reference-smoke lock clean chromium
+.PHONY: help book serve test test-other-processor lint bench soak edges tally mutants evidence readme reference reference-smoke lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -15,8 +15,9 @@ help:
 	@echo "make bench  the speed tables, against stated rivals"
 	@echo "make edges  every page at the edge values of its parameters: refused, or drawn honestly"
 	@echo "make soak   faults at random for SOAK seconds (default 600)"
-	@echo "make tally  count what the tests try, for the README's and the book's table"
+	@echo "make tally  count what the tests try, for the book's table"
 	@echo "make mutants  plant faults one at a time, and count which the pages' numbers tell (half an hour)"
+	@echo "make readme  write what was found into the README, and its picture"
 	@echo "make evidence  the studies that decide claims and are not made yet (hours; PAGE=, SET=)"
 	@echo "make reference  keep a page's run: AS=quick/fashion PAGE=zero_correlation WITH='-p base fashion'"
 	@echo "make reference-smoke  the rows at smoke that pages are held to, from several processors (20 minutes)"
@@ -64,7 +65,7 @@ edges: .venv/done
 soak: .venv/done
 	$(BIN)/python tests/soak.py $(or $(SOAK),600) $(SEED)
 
-# The table of what is tried, in results/ and the README, by the tests that pass without image sets.
+# The table of what is tried, in results/, by the tests that pass without image sets.
 tally: .venv/done chromium
 	env -u REUSELAB_DATA $(BIN)/pytest $(PYTEST) -m hostile
 	$(BIN)/python tests/tally.py
@@ -75,6 +76,9 @@ mutants: .venv/done
 # Hours for each image set; it goes on where it was stopped. PAGE=task_correlation SET=digits to choose.
 evidence: .venv/done
 	$(BIN)/python -m reuselab.claims.evidence $(PAGE) $(addprefix --set ,$(SET))
+
+readme: .venv/done
+	$(BIN)/python -m reuselab.book.front
 
 # Kept in results/$(AS) with its provenance; the page shows it from then on, apart from its own run.
 reference: .venv/done

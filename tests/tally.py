@@ -1,10 +1,9 @@
-"""What was tried and withstood, counted by the tests that passed: the table in the README and in the book.
+"""What was tried and withstood, counted by the tests that passed: the table in the book.
 
 A test says by `hostile(kind)` what it tries, or by `hostile(kind, count)` how often. `make tally` keeps the
 table of a whole run, without image sets, in `results/faults.csv`.
 """
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -13,8 +12,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / "results" / "faults.csv"
-README = ROOT / "README.md"
-MARKED = re.compile(r"(?<=<!-- make tally: begin -->\n).*(?=<!-- end -->)", re.S)
 
 # Each kind, and what it costs.
 KINDS = {
@@ -98,17 +95,10 @@ def summary(counts: pd.DataFrame) -> str:
     return f"tried and withstood: {counts.tries[inputs].sum():,} inputs, {faults:,} faults of {kinds} kinds"
 
 
-def readme_table(counts: pd.DataFrame) -> str:
-    """The table as Markdown, without the tests."""
-    lines = [f"| {' | '.join(map(str, row[:3]))} |\n" for row in counts.itertuples(index=False)]
-    return "".join([f"| {' | '.join(counts.columns[:3])} |\n", "| :--- | ---: | :--- |\n", *lines])
-
-
 def main() -> None:
-    """Take over the table of the last run into `results/` and the README."""
+    """Take over the table of the last run into `results/`."""
     counts = pd.read_csv(ROOT / "_build" / "test" / "hostile.csv", keep_default_na=False)
     counts.to_csv(CSV, index=False)
-    README.write_text(MARKED.sub(lambda _: readme_table(counts), README.read_text()))
     print(summary(counts))
 
 

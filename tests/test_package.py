@@ -44,13 +44,13 @@ def test_a_misspelt_name_is_an_attribute_error():
 WITHOUT_A_CHECKOUT = """
 from pathlib import Path
 from reuselab import places
-from reuselab.book import build, estimate, pages
+from reuselab.book import build, kept, pages
 from reuselab.claims import evidence
 from reuselab.runs import store
 build.vendor = lambda: places.SOURCES / "book" / "_static"
 source = build.stage(build.BUILD / "source")
 assert build.BUILD == Path.cwd() / "_build" and store.folder() == Path.home() / ".reuselab"
-assert pages.parameters("pairs", "smoke", {}) and len(evidence.board()) and estimate.SECONDS.exists()
+assert pages.parameters("pairs", "smoke", {}) and len(evidence.board()) and kept.SECONDS.exists()
 assert build.key("pairs", {"base": "digits"})
 try:
     places.need_checkout()

@@ -10,7 +10,6 @@ import json
 import logging
 import multiprocessing
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -41,7 +40,8 @@ from traitlets import Unicode
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import agreement, kept, pages, photographs
+from reuselab.book import agreement, front, kept, pages, photographs, words
+from reuselab.book.words import plain
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry, semantics
 from reuselab.experiment import bases
@@ -231,6 +231,7 @@ def key(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         "reference runs": pages.digests(kept.RESULTS, *(f"*/*/{name}_{part}.csv" for part in kept.REFERENCE)),
         "kept rows": pages.digests(kept.RESULTS / agreement.PRESET, "*.csv") if held else {},
         "evidence": pages.digests(kept.RESULTS, f"evidence/{name}_*.csv"),
+        "seconds": {"quick": words.minutes(name)},
     }
 
 
@@ -342,12 +343,8 @@ def _build(preset: str) -> Path:
     }
     for name, table in tables.items():
         table.to_csv(source / "book" / f"{name}.csv", index=False)
+    front.write(source / "book")
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
-
-
-def plain(text: str) -> str:
-    """`text` in one line of MyST that shows it as it is."""
-    return re.sub(r"[!-/:-@[-`{-~]", r"\\\g<0>", " ".join(text.split()))
 
 
 def tell(source: Path, preset: str) -> None:

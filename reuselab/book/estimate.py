@@ -10,8 +10,6 @@ from reuselab import places
 from reuselab.book import build, kept
 from reuselab.experiment.cell import Cell, repeatable, train_alice
 
-SECONDS = kept.RESULTS / "seconds.csv"
-
 
 def step() -> float:
     """Seconds of a small Alice's training, the best of five."""
@@ -22,7 +20,7 @@ def step() -> float:
 
 def estimate(pages: list[str], preset: str) -> tuple[dict[str, float], float]:
     """Seconds of each page, NaN where none were kept at this preset, and of all of them, two at a time."""
-    table = pd.read_csv(SECONDS).query("preset == @preset").set_index("page").seconds
+    table = kept.seconds(preset)
     seconds = table.reindex(pages) * step() / table.get("step", float("nan"))
     return seconds.to_dict(), max(seconds.max(), seconds.sum() / 2)
 
@@ -33,8 +31,8 @@ def keep(preset: str) -> None:
     for path in sorted((build.BUILD / "pages" / preset).glob("*.ipynb")):
         seconds[path.stem] = json.loads(path.read_text())["metadata"]["papermill"]["duration"]
     new = pd.DataFrame({"page": list(seconds), "preset": preset, "seconds": list(seconds.values())})
-    others = pd.read_csv(SECONDS).query("preset != @preset") if SECONDS.exists() else None
-    pd.concat([others, new]).round(4).to_csv(SECONDS, index=False)
+    others = pd.read_csv(kept.SECONDS).query("preset != @preset") if kept.SECONDS.exists() else None
+    pd.concat([others, new]).round(4).to_csv(kept.SECONDS, index=False)
 
 
 if __name__ == "__main__":  # python -m reuselab.book.estimate PRESET

@@ -8,6 +8,7 @@ from reuselab import places
 from reuselab.claims.parameters import KEPT
 
 RESULTS = places.SOURCES / "results"
+SECONDS = RESULTS / "seconds.csv"
 REFERENCE = ("summary", "claims", "provenance")
 
 
@@ -32,6 +33,11 @@ def origin(name: str) -> tuple[str, str]:
     """What the scoreboard says of a verdict taken from the page's kept run: its preset, and its image set."""
     where, tables = best_run(name)
     return f"{KEPT}: {where}", tables["claims"].images[0]
+
+
+def seconds(preset: str) -> pd.Series:
+    """How long pages took at `preset` where it was timed, by page; "step" is a training to scale them by."""
+    return pd.read_csv(SECONDS).query("preset == @preset").set_index("page").seconds
 
 
 def _tables(folder: Path, name: str) -> dict[str, pd.DataFrame]:

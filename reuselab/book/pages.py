@@ -18,15 +18,16 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
+from IPython.display import HTML
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from pandas.api.types import is_float
 from pandas.io.formats.style import Styler
 
 from reuselab import places
-from reuselab.book import photographs
+from reuselab.book import photographs, words
 from reuselab.check import known, shorten, text
-from reuselab.claims import evidence, module
+from reuselab.claims import evidence, module, registry
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
 from reuselab.runs import exchange
@@ -108,6 +109,37 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
     styled.format_index(plain, axis="index").format_index(plain, axis="columns")
     styled.set_table_attributes(f'class="dataframe {kind}"')
     return styled if index else styled.hide(axis="index")
+
+
+def claims(name: str) -> list[str]:
+    """The claims that page `name` tests."""
+    return [claim for claim, told in registry.CLAIMS.items() if told.page == name]
+
+
+def in_one_minute(name: str) -> HTML:
+    """The box that opens page `name`: its claims, what the evidence found, what for, and the page's time."""
+    entries = [_claim_in_one_minute(claim) for claim in claims(name)]
+    if about := getattr(module(name), "ABOUT", ""):
+        entries.append(_entry("The idea", about))
+    if took := words.minutes(name):
+        entries.append(_entry("Time", f"This page takes {took} to run on two cores, at the preset quick."))
+    return HTML(
+        '<aside class="rl-minute" aria-label="In one minute"><p class="rl-title">In one minute</p>'
+        f"{''.join(entries)}</aside>"
+    )
+
+
+def _claim_in_one_minute(claim: str) -> str:
+    told = words.findings(claim)
+    found = "".join(f"<li>{words.mark(one.verdict)} {html.escape(one.sentence)}</li>" for one in told)
+    uses = [f"{one.where[0].upper()}{one.where[1:]}: {one.use}" for one in told if one.use]
+    meaning = _entry("If you reuse networks", " ".join(uses)) if uses else ""
+    claimed = _entry(f"The claim ({claim})", words.words(claim).said)
+    return f"{claimed}<p><strong>What we found.</strong></p><ul>{found}</ul>{meaning}"
+
+
+def _entry(title: str, text: str) -> str:
+    return f"<p><strong>{html.escape(title)}.</strong> {html.escape(text)}</p>"
 
 
 def show_evidence(*claims: str) -> Styler:

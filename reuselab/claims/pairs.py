@@ -15,6 +15,10 @@ from reuselab.claims.parameters import check_cells, check_draws, rules
 from reuselab.experiment import pairs
 from reuselab.experiment.bases import Base
 
+ABOUT = (
+    "Join two images into one. Alice's label belongs to the left image, Bob's to the right. How much their "
+    "tasks have in common is then a number that we set, from 0 to 1, and no matter of opinion."
+)
 LEVEL = 0.01
 LEAST_DRAWS = 1000  # pairs, for a correlation of pixels to be nearly normal
 MEASURED = 5  # pixels, which take memory, are measured on one of so many draws

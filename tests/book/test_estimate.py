@@ -8,6 +8,7 @@ import pytest
 
 from reuselab import cli
 from reuselab.book import build, estimate, pages
+from reuselab.book import kept as kept_runs
 from reuselab.runs.store import Store
 
 KEPT = """page,preset,seconds
@@ -22,7 +23,7 @@ layers,paper,9000.0
 @pytest.fixture(autouse=True)
 def kept(tmp_path, monkeypatch):
     """A machine twice as slow as that of the kept seconds."""
-    monkeypatch.setattr(estimate, "SECONDS", tmp_path / "seconds.csv")
+    monkeypatch.setattr(kept_runs, "SECONDS", tmp_path / "seconds.csv")
     monkeypatch.setattr(estimate, "step", lambda: 1.0)
     (tmp_path / "seconds.csv").write_text(KEPT)
     return tmp_path / "seconds.csv"
@@ -90,7 +91,7 @@ def test_the_step_is_a_training(monkeypatch):
 
 def test_the_kept_table_names_pages_of_the_book_and_has_a_step_for_each_preset(monkeypatch):
     monkeypatch.undo()
-    table = pd.read_csv(estimate.SECONDS)
+    table = pd.read_csv(kept_runs.SECONDS)
     assert (table.seconds > 0).all() and not table.duplicated(["page", "preset"]).any()
     assert set(table.page) <= {"step", *pages.pages()}
     assert set(table.preset) == set(table.preset[table.page == "step"])

@@ -1,0 +1,136 @@
+"""The first screen of the book, and the README's: what was found, a picture, the map of the pages.
+
+`python -m reuselab.book.front` writes the README's part anew, when the evidence has changed.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from reuselab import places
+from reuselab.book import pages, words
+from reuselab.claims import evidence, module, registry
+from reuselab.figures import question
+
+README = places.SOURCES / "README.md"
+MARKED = re.compile(r"(?<=<!-- make readme: begin -->\n).*(?=<!-- end -->)", re.S)
+PICTURE = "book/_static/question-{}.svg"
+MODES = {"light": "#1f2328", "dark": "#e6edf3"}
+# The picture's claim and image set, and the cut that it shows.
+CLAIM, SET, RETRAIN = "A2", "turned", 2
+
+
+def write(folder: Path) -> None:
+    """The parts that book/intro.md includes, into the book's staged `folder`."""
+    parts = {"found.md": found(), "picture.html": picture(), "map.md": "\n".join(cards())}
+    for name, text in parts.items():
+        (folder / name).write_text(text + "\n")
+
+
+def found() -> str:
+    """The sentences of the first screen, each with a link to its page."""
+    told = [
+        f"1. {words.plain(sentences)} {{doc}}`../notebooks/{page}`" for page, sentences in words.headlines()
+    ]
+    return "\n".join(told)
+
+
+# The picture.
+
+
+def shown_rows() -> pd.DataFrame:
+    """The rows of the picture: Bob's pairs at Alice's rho, the chosen cut, scratch beside it."""
+    table = pd.read_csv(evidence.path_of(registry.CLAIMS[CLAIM].page, SET))
+    table = table[table.bob_rho.isna() & (table.phi == 0)]
+    return table[(table.retrain == RETRAIN) | (table.method == "scratch")]
+
+
+def caption() -> str:
+    """What to see in the picture, by its numbers, then what is drawn."""
+    table = shown_rows()
+    means = table.groupby(["method", "rho"]).bob_accuracy.mean().unstack()
+    told = []
+    for rho in (means.columns.min(), means.columns.max()):
+        hers, alone = means.loc["Alice", rho], means.loc["scratch", rho]
+        better = "better" if hers > alone else "worse"
+        told.append(
+            f"at ρ = {rho:g} Bob does {better} with Alice's blocks ({hers:.2f}) than alone ({alone:.2f})"
+        )
+    first, last = told
+    return (
+        f"{first[0].upper() + first[1:]}; {last}. Alice's label belongs to the left image, Bob's to "
+        f"the right. Bob keeps Alice's lower blocks frozen and retrains the top {RETRAIN}. Digits for Alice, "
+        f"digits turned by a quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
+    )
+
+
+def scene() -> tuple[str, str, str, int]:
+    """What of the cells the picture shows: the image sets of its halves, the network, the cut."""
+    images, _ = evidence.SETS[SET]
+    return images["base"], images["bob_base"], evidence.NETWORK, RETRAIN
+
+
+def picture() -> str:
+    """The picture as HTML: its two panels side by side, or one above the other where there is no room."""
+    drawings = question.scene(*scene()).svg, question.accuracy(shown_rows()).svg
+    panels = "".join(f"<div>{svg}</div>" for svg in drawings)
+    return (
+        f"<figure class='rl-figure rl-front'><div class='rl-panels'>{panels}</div>"
+        f"<figcaption>{html.escape(caption())}</figcaption></figure>"
+    )
+
+
+# The map.
+
+
+def cards() -> Iterator[str]:
+    """The pages as cards, in the order of the contents, a grid for each part that has any."""
+    for part in yaml.safe_load((places.SOURCES / "_toc.yml").read_text())["parts"]:
+        folder_and_page = (Path(chapter["file"]) for chapter in part["chapters"])
+        if names := [path.name for path in folder_and_page if path.parent.name == "notebooks"]:
+            title, grid = words.plain(part["caption"]), "\n".join(map(card, names))
+            yield f"### {title}\n\n:::::{{grid}} 1 2 2 2\n:gutter: 3\n\n{grid}\n:::::\n"
+
+
+def card(page: str) -> str:
+    """A page in a few words: its claims with their verdicts, the image sets of its evidence, its time."""
+    title = pages.read(page).cells[0].source.partition("\n")[0].removeprefix("# ")
+    told = [f"{words.plain(words.words(claim).said)} {words.marks(claim)}" for claim in pages.claims(page)]
+    told.append(words.plain(getattr(module(page), "ABOUT", "")))
+    took = f"*Takes {words.minutes(page)} to run.*\n" if words.minutes(page) else ""
+    body = "\n\n".join(filter(None, told))
+    return (
+        f"::::{{grid-item-card}} {words.plain(title)}\n:link: ../notebooks/{page}\n:link-type: doc\n\n"
+        f"{body}\n\n{took}::::\n"
+    )
+
+
+# The README.
+
+
+def readme() -> str:
+    """What the README says was found."""
+    decided = [claim for claim in registry.CLAIMS if evidence.on_sets(claim)]
+    told = [f"- {sentences}\n" for _, sentences in words.headlines()]
+    return "".join(told) + (
+        f"\nThe evidence reaches {len(decided)} of {len(registry.CLAIMS)} claims so far "
+        f"({', '.join(decided)}); `reuselab claims` prints every verdict.\n"
+    )
+
+
+def main() -> None:
+    """Write the README's part, and its picture for either mode."""
+    README.write_text(MARKED.sub(lambda _: readme(), README.read_text()))
+    for mode, ink in MODES.items():
+        drawing = question.both(shown_rows(), *scene())
+        svg = re.sub(r" (style|role|aria-label)='[^']*'", "", drawing.svg, count=3)
+        (places.SOURCES / PICTURE.format(mode)).write_text(svg.replace("currentColor", ink) + "\n")
+
+
+if __name__ == "__main__":  # python -m reuselab.book.front
+    places.need_checkout()
+    main()

@@ -6,7 +6,6 @@ serve it on two others. No photograph of any image set has a part in them.
 """
 
 import hashlib
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from torchvision.datasets import CIFAR10
 
 from reuselab.book import explore, pages
+from reuselab.runs import study
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE, TRAIN, TEST = 32, 50, 30  # pixels; photographs of a class
@@ -96,7 +96,7 @@ def smoke(name: str, folder: Path, **changes: Any) -> Page:
         lay(folder / "data", patch)
         patch.setenv("REUSELAB_DATA", str(folder / "data"))
         patch.setenv("REUSELAB_HOME", str(folder / "home"))
-        patch.setattr(os, "cpu_count", lambda: 1)
+        patch.setattr(study, "cores", lambda: 1)
         return execute(name, pages.parameters(name, "smoke", changes), folder)
 
 

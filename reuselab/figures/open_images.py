@@ -82,9 +82,10 @@ def heat_maps(rows: pd.DataFrame) -> Figure:
     alices = panel(0, 0, strip, count)
     _members(alices, rows, order, names)
     alices.set_ylabel("Alice's task")
-    gain, near = claim.gains(rows).mean(0)[np.ix_(order, order)], claim.near(rows)[np.ix_(order, order)]
+    ordered = np.ix_(order, order)
+    gain, near = claim.gains(rows).mean(0)[ordered], claim.near(rows)[ordered]
     for x, title, values, looks in (
-        (strip + 1, "Bob's gain", gain, _gain_colors(rows)),
+        (strip + 1, "Bob's gain", gain, _gain_colors(gain)),
         (strip + count + 3, "nearness of the tasks", near, {"cmap": NEAR, "vmin": 0, "vmax": 1}),
     ):
         axes = panel(x, 0, count, count)
@@ -119,7 +120,7 @@ def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
     place = ((width + 0.1) / 8, 0.35 / height, 1 - (1.6 * width + 0.1) / 8, ROW * size / height)
     axes = drawing.add_axes(place)
     gains = _triangle(names, tasks, gain[this] if held == HELD[0] else gain[:, this])
-    picture = axes.imshow(gains, interpolation="none", aspect="auto", **_gain_colors(rows))
+    picture = axes.imshow(gains, interpolation="none", aspect="auto", **_gain_colors(gain))
     _write(axes, gains, picture, lambda value: f"{round(100 * value):+d}".replace("+0", "0"))
     nears = _triangle(names, tasks, near).T
     picture = axes.imshow(nears, interpolation="none", aspect="auto", cmap=NEAR, vmin=0, vmax=1)
@@ -154,9 +155,9 @@ def _triangle(names: list[str], tasks: list[str], values: NDArray[np.float64]) -
 
 def _write(axes: Axes, values: NDArray[np.float64], picture: AxesImage, words) -> None:
     """Every value in its cell, dark on light and light on dark."""
+    brightness = picture.to_rgba(values)[..., :3] @ (0.3, 0.6, 0.1)
     for i, j in np.argwhere(np.isfinite(values)):
-        brightness = np.dot(picture.cmap(picture.norm(values[i, j]))[:3], (0.3, 0.6, 0.1))
-        ink = "#111111" if brightness > 0.5 else "#ffffff"
+        ink = "#111111" if brightness[i, j] > 0.5 else "#ffffff"
         axes.text(j, i, words(values[i, j]), ha="center", va="center", fontsize=10, color=ink)
 
 
@@ -172,9 +173,9 @@ def _title(rows: pd.DataFrame, held: str, task: str) -> str:
     return f"Bob: {words}; without Alice {alone}. Each cell an Alice."
 
 
-def _gain_colors(rows: pd.DataFrame) -> dict[str, Any]:
-    """Colours of gains, the same in every drawing: they end where 1 % of the pairs go beyond."""
-    most = max(0.01, float(np.quantile(abs(claim.gains(rows).mean(0)), 0.99)))
+def _gain_colors(gain: NDArray[np.float64]) -> dict[str, Any]:
+    """Colours of all gains, the same in every drawing: they end where 1 % of the pairs go beyond."""
+    most = max(0.01, float(np.quantile(abs(gain), 0.99)))
     return {"cmap": GAIN, "vmin": -most, "vmax": most}
 
 

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
@@ -91,8 +92,8 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
 def _svg(drawing: Figure, label: str) -> str:
     """Inline SVG: ink in the page's own colour, no ids that a second figure could repeat."""
     with io.StringIO() as out:
-        drawing.savefig(
-            out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        FigureCanvasSVG(drawing).print_svg(  # `savefig` would lay out all texts twice
+            out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
         svg = out.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)

@@ -345,13 +345,18 @@ def _pool(cells: list[Cell], workers: int | None, client: Any, limit: float | No
         return
     if workers is None:
         cpu = all(train.device(name).type == "cpu" for name in _devices(cells))
-        workers = os.cpu_count() or 1 if cpu else 1
+        workers = cores() if cpu else 1
     workers = min(workers, len(cells))
     if workers == 1 and limit is None:
         yield _Pool(_at_once, 1)
         return
     with _processes(workers, limit) as pool:
         yield pool
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from faulty import PATIENCE, wait_for
 
 from reuselab import places
 from reuselab.book import build, pages
+from reuselab.book.kernel import end_with_parent
 from reuselab.runs import store
 
 WHERE = "from reuselab import places; from reuselab.runs import store; print(places.made(), store.folder())"
@@ -196,7 +197,7 @@ def outlive(child):
 
 
 def watch():
-    build._end_with_parent()
+    end_with_parent()
     time.sleep(PATIENCE)
 
 

@@ -27,6 +27,7 @@ from reuselab.book import pages
 from reuselab.check import Rule
 from reuselab.claims import module, registry
 from reuselab.experiment import train
+from reuselab.runs import study
 
 # A page's parameters where they cost the least, but enough for every test.
 SMALL: dict[str, dict[str, Any]] = {
@@ -145,7 +146,7 @@ def made_photographs(tmp_path_factory):
         photographs.lay(folder / "data", patch)
         patch.setenv("REUSELAB_DATA", str(folder / "data"))
         patch.setenv("REUSELAB_HOME", str(folder / "home"))
-        patch.setattr(os, "cpu_count", lambda: 1)
+        patch.setattr(study, "cores", lambda: 1)
         patch.setattr(train, "train", lambda *_, **__: [])
         kept = cache(pages.defaults)
         patch.setattr(pages, "defaults", lambda page: dict(kept(page)))

@@ -194,7 +194,7 @@ def photographs(monkeypatch, tmp_path):
     load = {split: load("cifar10", split) for split in ("train", "test")}
     monkeypatch.setattr(bases, "_splits", lambda name: load)
     monkeypatch.setattr(bases, "present", lambda name: name == "cifar10")
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("reuselab.runs.study.cores", lambda: 1)
     monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
 
 
@@ -296,7 +296,7 @@ def test_a_few_classes_of_open_images_are_passed_over_where_others_serve(data_fo
 def test_classes_of_open_images_are_a_matrix_too(data_folder, monkeypatch):
     lay(data_folder / "openimages", made_files(12, 12))
     monkeypatch.setattr(claim, "LEAST", 3)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("reuselab.runs.study.cores", lambda: 1)
     monkeypatch.setenv("REUSELAB_HOME", str(data_folder / "home"))
     rows = claim.run(
         "openimages",

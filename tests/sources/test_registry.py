@@ -65,7 +65,7 @@ def test_an_image_set_is_added_by_one_entry(entry, data_folder, monkeypatch, cap
 def test_a_page_runs_on_an_added_image_set(entry, data_folder, monkeypatch, tmp_path):
     monkeypatch.setitem(data.SETS, "mine", entry)
     monkeypatch.setenv("REUSELAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("reuselab.runs.study.cores", lambda: 1)
     few = {"base": "mine", "rhos": [0, 1], "retrains": [1], "alice_pairs": 40, "bob_pairs": 20, "seeds": 2}
     values = pages.parameters("task_correlation", "smoke", few | {"test_pairs": 40, "bob_epochs": 2})
     rows = photographs.execute("task_correlation", values, tmp_path).tables["task_correlation"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
 from reuselab.claims import evidence, module, registry
 
@@ -41,14 +42,19 @@ def test_seeds_that_all_agree_decide():
 def test_more_image_sets_ask_for_more():
     """Holm: what one set alone would decide at p = .02, three alike do not."""
     sample = around(0.03, spread=0.06, seeds=20)
-    p = evidence._p_values([sample[None]], 0, "greater")[0, 0]
-    many = evidence._p_values([sample[None]] * 3, 0, "greater")[:, 0]
-    assert 0.01 < p < 0.025 and np.allclose(many, 3 * p)
+    p = ttest_1samp(sample, 0, alternative="greater").pvalue
+    assert 0.01 < p < 0.025 and np.allclose(evidence._holm(np.full((3, 1), p)), 3 * p)
+    samples = [pd.DataFrame(sample)] * 3
+    verdicts = [
+        evidence._verdicts(samples[:sets], [np.ones((1, 20))] * sets, 0.02, equal=False) for sets in (1, 3)
+    ]
+    assert set(verdicts[0].flat) == {"holds"} and set(verdicts[1].flat) == {"undecided"}
 
 
 def test_under_the_null_a_claim_holds_as_rarely_as_it_says():
-    rng = np.random.default_rng(1)
-    p = evidence._p_values([rng.standard_normal((4000, 10)) for _ in range(3)], 0, "greater")
+    draws = np.random.default_rng(1).standard_normal((3, 10, 4000))
+    means, errors = zip(*[evidence._moments(sample, np.ones((1, 10))) for sample in draws])
+    p = evidence._holm(evidence._p_values(np.concatenate(means), np.concatenate(errors), 9, 0))
     wrong = (p < evidence.LEVEL).any(0).mean()
     assert abs(wrong - 0.025) < 4.5 * np.sqrt(0.025 * 0.975 / 4000)
 

@@ -201,6 +201,11 @@ def _falls_with_data(table: pd.DataFrame, method: str) -> pd.DataFrame:
     return -curve.diff(axis=1).iloc[:, 1:].rename(columns="n {}".format)
 
 
+def _first(table: pd.DataFrame, method: str) -> pd.Series:
+    """Gain at the highest overlap and with the least data."""
+    return _gain(table[table.mu == 0], method, "n")[_SAMPLES[0]]
+
+
 _ALSO = (
     "abstract: 'we demonstrate numerically that the rigorous results we derive for the linear case also "
     "apply to nonlinear networks'"
@@ -215,7 +220,7 @@ DECISIONS = {
             f"largest, {_POWER}",
             0.05,
             "nothing",
-            lambda table, method=method: _rises_with_overlap(table, method),
+            partial(_rises_with_overlap, method=method),
         )
         for method in ("linear", "fine_tune")
     },
@@ -227,7 +232,7 @@ DECISIONS = {
             "overlap, at each step",
             0.05,
             "nothing",
-            lambda table, method=method: _falls_with_data(table, method),
+            partial(_falls_with_data, method=method),
         )
         for method in ("linear", "fine_tune")
     },
@@ -238,7 +243,7 @@ DECISIONS = {
             f"gain over scratch at the highest overlap and n = 20, {_POWER}",
             0.05,
             "nothing",
-            lambda table, method=method: _gain(table[table.mu == 0], method, "n")[_SAMPLES[0]],
+            partial(_first, method=method),
         )
         for method in ("linear", "fine_tune")
     },

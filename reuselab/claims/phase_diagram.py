@@ -2,6 +2,7 @@
 B4)?"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -378,18 +379,30 @@ def _by_method(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
     )
 
 
-def _diagram(table: pd.DataFrame, method: str, degrees: Sequence[float]) -> pd.DataFrame:
-    rows = table[(table.study == "diagram") & table.degrees.isin(degrees)]
-    return evidence.by_setting(rows, method, "gamma", "degrees")
+def _diagram(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table.study == "diagram"]
+
+
+def _strong(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Gain at each strong overlap and gamma."""
+    rows = _diagram(table)
+    return evidence.by_setting(rows[rows.degrees <= STRONG], method, "gamma", "degrees")
 
 
 def _more(table: pd.DataFrame, method: str) -> pd.DataFrame:
     """Gain with little data less that with a middling amount, at each strong overlap."""
-    rows = table[(table.study == "diagram") & (table.degrees <= STRONG)]
+    rows = _diagram(table)
     little, middle = (
-        evidence.by_setting(rows[rows.gamma == gamma], method, "degrees") for gamma in (_LITTLE, _MIDDLE)
+        evidence.by_setting(rows[(rows.gamma == gamma) & (rows.degrees <= STRONG)], method, "degrees")
+        for gamma in (_LITTLE, _MIDDLE)
     )
     return little - middle
+
+
+def _loss(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Loss at weak overlap."""
+    rows = _diagram(table)
+    return -evidence.by_setting(rows[rows.degrees >= WEAK], method, "gamma", "degrees")
 
 
 def _missed(table: pd.DataFrame) -> pd.DataFrame:
@@ -440,7 +453,7 @@ DECISIONS = {
             f"gain, {_UNITS}, at 15 and 30 degrees and gamma 0.1 to 0.7, in every setting",
             0.02,
             "gamma from 0.7 on: the claim is about little data",
-            lambda table, method=method: _diagram(table, method, [15, 30]),
+            partial(_strong, method=method),
         )
         for method, told in METHODS.items()
     },
@@ -451,7 +464,7 @@ DECISIONS = {
             f"gain at gamma 0.1 less that at 0.5, {_UNITS}, at 15 and at 30 degrees",
             0.05,
             "gamma near 1, where scratch meets its noise and linear transfer gains as much again",
-            lambda table, method=method: _more(table, method),
+            partial(_more, method=method),
         )
         for method, told in METHODS.items()
     },
@@ -462,7 +475,7 @@ DECISIONS = {
             f"loss at 85 degrees and gamma 0.5, {_UNITS}",
             0.05,
             "other gammas: one is enough",
-            lambda table, method=method: -_diagram(table, method, [85]),
+            partial(_loss, method=method),
         )
         for method, told in METHODS.items()
     },
@@ -483,7 +496,7 @@ DECISIONS = {
             f"what the gain changes as y is measured in units of 0.001 and 1,000, {_UNITS}",
             0.01,
             "nothing",
-            lambda table, method=method: _change(table, method, UNITS),
+            partial(_change, method=method, study=UNITS),
             equal=True,
         )
         for method, told in METHODS.items()
@@ -495,7 +508,7 @@ DECISIONS = {
             f"what the gain changes as the source vector has length 0.03 and 32, {_UNITS}",
             0.01,
             "nothing",
-            lambda table, method=method: _change(table, method, LENGTH),
+            partial(_change, method=method, study=LENGTH),
             equal=True,
         )
         for method, told in METHODS.items()
@@ -507,7 +520,7 @@ DECISIONS = {
             f"what the gain loses from 0 to 32, to 64 and to 88 degrees, {_UNITS}, at each step",
             0.05,
             "nothing",
-            lambda table, method=method: _falling(table, method, ANGLE),
+            partial(_falling, method=method, study=ANGLE),
         )
         for method, told in METHODS.items()
     },
@@ -518,6 +531,6 @@ DECISIONS = {
         "degrees, at each step",
         0.05,
         "nothing",
-        lambda table: _falling(table, "fine_tune", "descent"),
+        partial(_falling, method="fine_tune", study="descent"),
     ),
 }

@@ -211,7 +211,7 @@ def findings(claim: str) -> list[Finding]:
     missing = (
         [name for name in evidence.sets(page) if name not in verdicts] if page in evidence.pages() else []
     )
-    parts = evidence.judged().query("claim == @claim and decides")
+    parts = evidence.judged(page).query("claim == @claim and decides")
     return list(_grouped(parts, verdicts | dict.fromkeys(missing, evidence.NOT_RUN), told)) or [
         Finding(
             evidence.NOT_RUN,
@@ -223,8 +223,9 @@ def findings(claim: str) -> list[Finding]:
 
 def headlines() -> Iterator[tuple[str, str]]:
     """The page, and the sentences, of each finding of the first screen."""
-    table, told = evidence.judged(), 0
+    told = 0
     for claim, what, holds, fails in HEADLINES:
+        table = evidence.judged(registry.CLAIMS[claim].page)
         parts = table[(table.claim == claim) & table.decides] if not what else table[table.what == what]
         run = parts[parts.verdict != evidence.NOT_RUN]
         verdicts = dict(zip(run.set, run.verdict)) if what else evidence.on_sets(claim)

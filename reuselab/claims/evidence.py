@@ -7,9 +7,9 @@ makes the tables that are missing in results/evidence, and goes on where an earl
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import click
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm, t, ttest_1samp
+from scipy import stats as laws
 
 from reuselab import places, stats
 from reuselab.claims import module, registry
@@ -49,8 +49,10 @@ class Decision:
     """What decides a part of a claim, written down before the evidence's seeds were run.
 
     said: the source's words and where, or "ours". quantity: what `values` gives for each seed of a table,
-    positive as predicted. matters: the smallest effect that would matter. excluded: what is shown and decides
-    nothing. The rule is that of `judge`. decides: whether the claim's own verdict rests on this part.
+    positive as predicted: a series, or a frame [seeds, settings] where every setting must show it. matters:
+    the smallest effect that would matter. excluded: what is shown and decides nothing. equal: `values` are
+    differences that must be smaller than `matters`, either way. The rule is that of `judge`. decides: whether
+    the claim's own verdict rests on this part.
     """
 
     claim: str
@@ -58,7 +60,8 @@ class Decision:
     quantity: str
     matters: float
     excluded: str
-    values: Callable[[pd.DataFrame], pd.Series]
+    values: Callable[[pd.DataFrame], pd.Series | pd.DataFrame]
+    equal: bool = False
     decides: bool = True
 
 
@@ -145,25 +148,46 @@ def rise(curves: pd.DataFrame) -> pd.Series:
     return curves @ pd.Series(weights, index=curves.columns)
 
 
-def judge(by_set: dict[str, NDArray[np.float64]], matters: float) -> pd.DataFrame:
-    """The verdict on each image set, from the quantity by seed: set, mean, low, high, n, verdict, stability.
+def by_setting(rows: pd.DataFrame, value: str, *keys: str) -> pd.DataFrame:
+    """Column `value` as [draw, settings], each setting named by its `keys`: "gamma 0.5, degrees 30"."""
+    wide = rows.pivot(index="draw", columns=list(keys), values=value)
+    told = wide.columns.to_frame().map(lambda level: level if isinstance(level, str) else f"{level:g}")
+    return wide.set_axis([", ".join(map(" ".join, zip(keys, levels))) for levels in told.to_numpy()], axis=1)
 
-    holds: mean above 0 (t-test, one-sided 2.5 %, Holm over the sets) and at least `matters`; does not hold:
-    mean below `matters` (the same test); else undecided. stability: the share of 2,000 bootstrap resamples of
-    the seeds with the same verdict; where it is below .95 the verdict is undecided. Low and high: 95 %
-    t-interval over seeds, which all draw their own images from one set.
+
+def judge(
+    by_set: Mapping[str, NDArray[np.float64] | pd.Series | pd.DataFrame],
+    matters: float,
+    *,
+    equal: bool = False,
+) -> pd.DataFrame:
+    """The verdict on each image set, from the quantity by seed: set, mean, low, high, n, verdict, stability,
+    setting.
+
+    A quantity is [seeds] or [seeds, settings]. holds: in every setting mean above 0 (t-test, one-sided 2.5 %,
+    Holm over the sets) and at least `matters`; does not hold: in some setting mean below `matters` (the same
+    test, Bonferroni over the settings); else undecided. Where all must be `equal` it holds with every mean
+    above -`matters` and below `matters`, and does not with some mean outside (the same tests). stability: the
+    share of 2,000 bootstrap resamples of the seeds with the same verdict; where it is below .95 the verdict
+    is undecided. Mean, low and high, a 95 % t-interval over seeds, which all draw their own images from one
+    set, are of the setting with the least mean, or with the mean farthest from 0 where all must be equal.
     """
     rng = np.random.default_rng(0)
-    resampled = [seeds[rng.integers(len(seeds), size=(RESAMPLES, len(seeds)))] for seeds in by_set.values()]
-    verdicts = _verdicts([seeds[None] for seeds in by_set.values()], matters)[:, 0]
-    stability = (_verdicts(resampled, matters) == verdicts[:, None]).mean(1)
-    table = pd.DataFrame(
-        [stats.interval(seeds) for seeds in by_set.values()], columns=["mean", "low", "high"]
-    )
+    samples = [pd.DataFrame(seeds) for seeds in by_set.values()]
+    resamples = [_resamples(len(sample), rng) for sample in samples]
+    verdicts = _verdicts(samples, [np.ones((1, len(sample))) for sample in samples], matters, equal=equal)[
+        :, 0
+    ]
+    stability = (_verdicts(samples, resamples, matters, equal=equal) == verdicts[:, None]).mean(1)
+    worst = [(-sample.mean().abs() if equal else sample.mean()).idxmin() for sample in samples]
+    intervals = [stats.interval(sample[setting]) for sample, setting in zip(samples, worst)]
+    table = pd.DataFrame(intervals, columns=["mean", "low", "high"])
     table.insert(0, "set", list(by_set))
-    n = [len(seeds) for seeds in by_set.values()]
     return table.assign(
-        n=n, verdict=np.where(stability >= STABLE, verdicts, "undecided"), stability=stability
+        n=[len(sample) for sample in samples],
+        verdict=np.where(stability >= STABLE, verdicts, "undecided"),
+        stability=stability,
+        setting=[str(setting) if sample.shape[1] > 1 else "" for sample, setting in zip(samples, worst)],
     )
 
 
@@ -175,34 +199,58 @@ def power(seeds: NDArray[np.float64], effects: Sequence[float], matters: float, 
     """
     n = len(seeds)
     error = seeds.std(ddof=1) / np.sqrt(n)
-    stable = matters + norm.isf(1 - STABLE) * seeds.std() / np.sqrt(n)
-    needed = max(stable, t.isf(LEVEL / n_sets, n - 1) * error)
-    return list(norm.sf((needed - np.asarray(effects)) / error))
+    stable = matters + laws.norm.isf(1 - STABLE) * seeds.std() / np.sqrt(n)
+    needed = max(stable, laws.t.isf(LEVEL / n_sets, n - 1) * error)
+    return list(laws.norm.sf((needed - np.asarray(effects)) / error))
 
 
-def _verdicts(samples: Sequence[NDArray[np.float64]], matters: float) -> NDArray[np.str_]:
-    """Verdicts [sets, resamples] from samples [resamples, seeds] of each set."""
-    mean = np.stack([sample.mean(1) for sample in samples])
-    holds = (_p_values(samples, 0, "greater") < LEVEL) & (mean >= matters)
-    fails = _p_values(samples, matters, "less") < LEVEL
-    return np.where(holds, "holds", np.where(fails, "does not hold", "undecided"))
+def _resamples(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How often each of n seeds is drawn: [RESAMPLES, n]."""
+    drawn = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
+    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
 
 
-def _p_values(samples: Sequence[NDArray[np.float64]], mean: float, alternative: str) -> NDArray[np.float64]:
-    """One-sided t-tests against `mean`, [sets, resamples], corrected by Holm over the sets.
+def _verdicts(
+    samples: Sequence[pd.DataFrame], weights: Sequence[NDArray[np.float64]], matters: float, *, equal: bool
+) -> NDArray[np.str_]:
+    """Verdicts [sets, resamples] from the samples [seeds, settings] of each set; weights: of `_resamples`."""
+    enough, held, failed = [], [], []
+    for sample, weight in zip(samples, weights):
+        mean, error = _moments(sample.to_numpy(dtype=float), weight)
+        above = partial(_p_values, mean, error, len(sample) - 1)
+        below = partial(_p_values, -mean, error, len(sample) - 1)
+        within = np.maximum(above(-matters), below(-matters)) if equal else above(0)
+        outside = np.minimum(above(matters), below(matters)) if equal else below(-matters)
+        enough.append((equal | (mean >= matters)).all(1))
+        held.append(within.max(1))
+        failed.append(outside.min(1) * sample.shape[1])
+    holds = np.stack(enough) & (_holm(np.stack(held)) < LEVEL)
+    return np.where(holds, "holds", np.where(_holm(np.stack(failed)) < LEVEL, "does not hold", "undecided"))
 
-    A sample without spread has p = 0 where it lies on that side, else 1.
-    """
-    sign = 1 if alternative == "greater" else -1
-    plain = []
-    for sample in samples:
-        p = 1.0 * (sign * (sample.mean(1) - mean) <= 0)
-        spread = np.ptp(sample, axis=1) > 0
-        p[spread] = ttest_1samp(sample[spread], mean, axis=1, alternative=alternative).pvalue
-        plain.append(p)
-    stacked = np.stack(plain)
-    order = stacked.argsort(axis=0)
-    ranked = np.take_along_axis(stacked, order, 0) * np.arange(len(samples), 0, -1)[:, None]
+
+def _moments(
+    values: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means and their standard errors [resamples, settings]; values [seeds, settings], weights [resamples,
+    seeds]."""
+    n, centre = len(values), values.mean(0)
+    shift = weights @ (values - centre) / n
+    variance = weights @ (values - centre) ** 2 / n - shift**2
+    return centre + shift, np.sqrt(np.where(variance > 1e-14 * centre**2, variance, 0) / (n - 1))
+
+
+def _p_values(
+    mean: NDArray[np.float64], error: NDArray[np.float64], freedom: int, least: float
+) -> NDArray[np.float64]:
+    """One-sided t-tests that means lie above `least`; without spread p = 0 where they do, else 1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(laws.t.sf((mean - least) / error, freedom), nan=1.0)
+
+
+def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """p-values [sets, resamples] corrected by Holm over the sets."""
+    order = p.argsort(axis=0)
+    ranked = np.take_along_axis(p, order, 0) * np.arange(len(p), 0, -1)[:, None]
     corrected: NDArray[np.float64] = np.empty_like(ranked)
     np.put_along_axis(corrected, order, np.maximum.accumulate(ranked, axis=0), 0)
     return corrected
@@ -220,21 +268,21 @@ def _decisions(page: str) -> dict[str, Decision]:
 
 
 @cache
-def judged() -> pd.DataFrame:
-    """Every decision on every image set, a row each: claim, what, decides, and the columns of `judge`.
+def judged(page: str) -> pd.DataFrame:
+    """Every decision of a page on every image set, a row each: claim, what, decides, and `judge`'s columns.
 
     Where a table is missing the verdict is "not run".
     """
+    tables = {name: pd.read_csv(path) for name in sets(page) if (path := path_of(page, name)).exists()}
+    missing = pd.DataFrame({"set": [name for name in sets(page) if name not in tables]})
     rows = []
-    for page in pages():
-        tables = {name: pd.read_csv(path) for name in sets(page) if (path := path_of(page, name)).exists()}
-        for what, decision in _decisions(page).items():
-            by_set = {name: decision.values(table).to_numpy() for name, table in tables.items()}
-            on_sets = judge(by_set, decision.matters) if by_set else pd.DataFrame({"set": []})
-            missing = pd.DataFrame({"set": [name for name in sets(page) if name not in tables]})
-            both = pd.concat([on_sets, missing.assign(verdict=NOT_RUN)])
-            rows.append(both.assign(claim=decision.claim, what=what, decides=decision.decides))
-    return pd.concat(rows, ignore_index=True)
+    for what, decision in _decisions(page).items():
+        by_set = {name: decision.values(table) for name, table in tables.items()}
+        made = judge(by_set, decision.matters, equal=decision.equal) if by_set else pd.DataFrame()
+        both = pd.concat([made, missing.assign(verdict=NOT_RUN)])
+        rows.append(both.assign(claim=decision.claim, what=what, decides=decision.decides))
+    nothing = pd.DataFrame(columns=["claim", "what", "set", "verdict", "decides"])
+    return pd.concat(rows, ignore_index=True) if rows else nothing
 
 
 def board(*claims: str) -> pd.DataFrame:
@@ -243,12 +291,13 @@ def board(*claims: str) -> pd.DataFrame:
     Columns: claim, what, set, verdict, effect, seeds, stability. The image sets on which a decision was not
     run share a row.
     """
-    table, rows = judged(), []
-    table = table[table.claim.isin(claims or registry.CLAIMS)]
-    for (claim, what), part in table.groupby(["claim", "what"], sort=False):
+    claims, rows = claims or tuple(registry.CLAIMS), []
+    table = pd.concat(judged(page) for page in dict.fromkeys(registry.CLAIMS[claim].page for claim in claims))
+    for (claim, what), part in table[table.claim.isin(claims)].groupby(["claim", "what"], sort=False):
         first = {"claim": claim, "what": what}
         for row in part[part.verdict != NOT_RUN].to_dict("records"):
             effect = stats.in_words((row["mean"], row["low"], row["high"]))
+            effect += f" at {row['setting']}" if row["setting"] else ""
             told = {"set": row["set"], "verdict": row["verdict"], "effect": effect}
             rows.append(first | told | {"seeds": f"{row['n']:.0f}", "stability": f"{row['stability']:.2f}"})
         if missing := list(part.set[part.verdict == NOT_RUN]):
@@ -273,8 +322,8 @@ def on_sets(claim: str) -> dict[str, str]:
 
     holds: every part that decides holds there; does not hold: one does not; else undecided.
     """
-    table = judged()
-    parts = table[(table.claim == claim) & table.decides]
+    table = judged(registry.CLAIMS[claim].page)
+    parts = table[(table.claim == claim) & table.decides.astype(bool)]
 
     def combine(verdicts: pd.Series) -> str:
         ranked = (NOT_RUN, "does not hold", "undecided", "holds")

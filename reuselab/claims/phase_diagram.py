@@ -1,7 +1,8 @@
 """When does transfer help, and do distances between the data sets tell (Tahir, Ganguli & Rotskoff 2025, B2 to
 B4)?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -10,8 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from reuselab.check import Rule, integer, number, several, shorten
-from reuselab.claims import registry
-from reuselab.claims.deep_linear import FEWEST, NEAR, agreement, agreement_in_words, testable
+from reuselab.claims import evidence, registry
+from reuselab.claims.deep_linear import FEWEST, NEAR, D, agreement, agreement_in_words, testable
 from reuselab.claims.parameters import check_memory
 from reuselab.stats import combine, interval
 from reuselab.theory import linear
@@ -154,10 +155,10 @@ def finite(
 
     A row a setting: gamma_source, ridge, degrees, mean risk, its standard error, draws, and the exact
     expectation."""
-    n, theta, draws, tables = round(0.5 * d), np.deg2rad(degrees), MORE * instances, []
-    for gamma_source, ridge in product(gamma_sources, RIDGES):
-        source: dict[str, Any] = {"gamma_source": gamma_source, "sigma_source": sigma_source}
-        risk = linear.simulate(n, d, theta, sigma, "linear", draws, seed + 1, ridge=ridge, **source)
+    draws, tables = MORE * instances, []
+    for gamma_source, ridge, risk, expected in _finite(
+        d, degrees, sigma, gamma_sources, sigma_source, draws, seed + 1
+    ):
         row = {
             "gamma_source": "infinite" if gamma_source is None else f"{gamma_source:g}",
             "ridge": ridge,
@@ -165,10 +166,27 @@ def finite(
             "risk": risk.mean(0),
             "error": risk.std(0, ddof=1) / np.sqrt(draws),
             "draws": draws,
-            "expected": linear.linear_transfer_risk(n, d, theta, sigma, ridge, **source),
+            "expected": expected,
         }
         tables.append(pd.DataFrame(row))
     return pd.concat(tables, ignore_index=True)
+
+
+def _finite(
+    d: int,
+    degrees: Sequence[float],
+    sigma: float,
+    gamma_sources: Sequence[float | None],
+    sigma_source: float,
+    draws: int,
+    seed: int,
+) -> Iterator[tuple[float | None, float, np.ndarray, np.ndarray]]:
+    """(gamma_source, ridge, risks [draws, degrees] of linear transfer at gamma 1/2, their exact means)."""
+    n, theta = round(0.5 * d), np.deg2rad(degrees)
+    for gamma_source, ridge in product(gamma_sources, RIDGES):
+        source: dict[str, Any] = {"gamma_source": gamma_source, "sigma_source": sigma_source}
+        risk = linear.simulate(n, d, theta, sigma, "linear", draws, seed, ridge=ridge, **source)
+        yield gamma_source, ridge, risk, linear.linear_transfer_risk(n, d, theta, sigma, ridge, **source)
 
 
 def exact_means(finite: pd.DataFrame, d: int) -> dict[str, Any]:
@@ -314,3 +332,205 @@ def judge(regions: pd.DataFrame, exact: Mapping[str, Any], fate: pd.DataFrame, p
 
 def _part_in_words(part: Mapping[str, str]) -> str:
     return f"{part['part']} {part['verdict']}" + (f": {part['why']}" if part["why"] else "")
+
+
+# The evidence.
+
+EVIDENCE_SETS = ("simulated",)
+_D, _SIGMA = 200, 0.3  # of all noise, the source's too
+_GAMMAS, _LITTLE, _MIDDLE = (0.1, 0.3, 0.5, 0.7), 0.1, 0.5
+_ANGLES = (15, 30, 85)  # two of strong overlap, one of weak
+_SOURCES = (0.5, 1.5, None)
+_STEPS = (0, 6, 12, 13, 19, 25, 26, 30, 34, 37)  # of `sweep_steps`: first, middle and last of each sweep
+_SWEPT = {UNITS: "units", LENGTH: "length", ANGLE: "degrees"}
+_LENGTHS = (1.0, 2.0, 3.0)
+
+
+def evidence_rows(
+    name: str, seed: int = evidence.FIRST_SEED, draws: int = 400, finite_draws: int = 1000
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Draw by draw, columns linear and fine_tune: gains over the diagram, along sweeps and by descent from
+    sources of some lengths; linear transfer's risk from finite sources and with ridges."""
+    diagram = gains(simulated(_GAMMAS, _D, _ANGLES, _SIGMA, draws, seed), _GAMMAS, _ANGLES)
+    diagram = diagram[(diagram.degrees <= STRONG) | (diagram.gamma == _MIDDLE)]
+    swept = sweeps(D, _SIGMA, draws, seed)
+    tables = [
+        _by_method(diagram.assign(study="diagram"), "gamma", "degrees"),
+        _by_method(swept[swept.step.isin(_STEPS)].rename(columns={"sweep": "study"}), *_SWEPT.values()),
+    ]
+    for length in _LENGTHS:
+        gain = _gains(D, np.deg2rad(30), _SIGMA, draws, seed, length, 1.0, solver="descent")
+        tables.append(pd.DataFrame({"study": "descent", "length": length, "draw": range(draws), **gain}))
+    axes = {"draw": range(finite_draws), "degrees": _ANGLES[1:]}
+    for source, ridge, risk, _ in _finite(_D, _ANGLES[1:], _SIGMA, _SOURCES, _SIGMA, finite_draws, seed):
+        index = pd.MultiIndex.from_product(axes.values(), names=axes)
+        setting = {"study": "finite", "gamma_source": source or np.inf, "ridge": ridge}
+        tables.append(pd.DataFrame({**setting, "linear": risk.ravel()}, index).reset_index())
+    shared = {"d": _D, "d_sweeps": D, "sigma": _SIGMA, "first_seed": seed, "draws": draws}
+    return pd.concat(tables, ignore_index=True), shared | {"finite_draws": finite_draws}
+
+
+def _by_method(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Gains with a column for each method; keys: what settings differ in."""
+    return (
+        rows.rename(columns={"instance": "draw"})
+        .pivot(index=["study", *keys, "draw"], columns="method", values="gain")
+        .reset_index()
+    )
+
+
+def _diagram(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table.study == "diagram"]
+
+
+def _strong(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Gain at each strong overlap and gamma."""
+    rows = _diagram(table)
+    return evidence.by_setting(rows[rows.degrees <= STRONG], method, "gamma", "degrees")
+
+
+def _more(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Gain with little data less that with a middling amount, at each strong overlap."""
+    rows = _diagram(table)
+    little, middle = (
+        evidence.by_setting(rows[(rows.gamma == gamma) & (rows.degrees <= STRONG)], method, "degrees")
+        for gamma in (_LITTLE, _MIDDLE)
+    )
+    return little - middle
+
+
+def _loss(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Loss at weak overlap."""
+    rows = _diagram(table)
+    return -evidence.by_setting(rows[rows.degrees >= WEAK], method, "gamma", "degrees")
+
+
+def _missed(table: pd.DataFrame) -> pd.DataFrame:
+    """Risk of linear transfer less its exact mean, in every setting of source and ridge."""
+    rows = table[table.study == "finite"].reset_index(drop=True)
+    expected = np.empty(len(rows))
+    for source, group in rows.groupby("gamma_source"):
+        known = {} if np.isinf(source) else {"gamma_source": source, "sigma_source": _SIGMA}
+        keys = group[["degrees", "ridge"]].drop_duplicates()
+        exact = linear.linear_transfer_risk(
+            round(_D / 2), _D, np.deg2rad(keys.degrees), _SIGMA, keys.ridge, **known
+        )
+        expected[group.index] = group.merge(keys.assign(exact=exact)).exact
+    return evidence.by_setting(
+        rows.assign(missed=rows.linear - expected), "missed", "gamma_source", "ridge", "degrees"
+    )
+
+
+def _sweep(table: pd.DataFrame, method: str, study: str) -> pd.DataFrame:
+    return evidence.by_setting(table[table.study == study], method, _SWEPT.get(study, "length"))
+
+
+def _change(table: pd.DataFrame, method: str, study: str) -> pd.DataFrame:
+    """What the gain changes from that at 1, at the other steps of a sweep."""
+    steps, plain = _sweep(table, method, study), f"{_SWEPT[study]} 1"
+    return steps.drop(columns=plain).sub(steps[plain], axis=0)
+
+
+def _falling(table: pd.DataFrame, method: str, study: str) -> pd.DataFrame:
+    """What the gain loses from each step to the next, named by that."""
+    return -_sweep(table, method, study).diff(axis=1).iloc[:, 1:]
+
+
+_WELL = (
+    "abstract: 'when the feature space overlap between the source and target tasks is sufficiently strong, "
+    "both linear transfer and fine-tuning improve performance, especially in the low data limit'"
+)
+_FATE = (
+    "our reading of the abstract: 'when the target task is well represented by the feature space of the "
+    "pre-trained model, transfer learning outperforms training from scratch'"
+)
+_UNITS = "share of the target's variance"
+DECISIONS = {
+    **{
+        f"{told}: helps at strong overlap": evidence.Decision(
+            "B2",
+            _WELL,
+            f"gain, {_UNITS}, at 15 and 30 degrees and gamma 0.1 to 0.7, in every setting",
+            0.02,
+            "gamma from 0.7 on: the claim is about little data",
+            partial(_strong, method=method),
+        )
+        for method, told in METHODS.items()
+    },
+    **{
+        f"{told}: most with little data": evidence.Decision(
+            "B2",
+            _WELL,
+            f"gain at gamma 0.1 less that at 0.5, {_UNITS}, at 15 and at 30 degrees",
+            0.05,
+            "gamma near 1, where scratch meets its noise and linear transfer gains as much again",
+            partial(_more, method=method),
+        )
+        for method, told in METHODS.items()
+    },
+    **{
+        f"{told}: hurts at weak overlap": evidence.Decision(
+            "B2",
+            "our reading of 'sufficiently strong' in the abstract",
+            f"loss at 85 degrees and gamma 0.5, {_UNITS}",
+            0.05,
+            "other gammas: one is enough",
+            partial(_loss, method=method),
+        )
+        for method, told in METHODS.items()
+    },
+    "finite source and ridge": evidence.Decision(
+        "B3",
+        "public notes on the paper: ridge regularisation, and a source task learnt from a finite sample; the "
+        "exact mean is ours",
+        f"risk of linear transfer less its exact mean at d = 200, {_UNITS}, in every setting",
+        0.01,
+        "a source of gamma near 1, where means converge slowly",
+        _missed,
+        equal=True,
+    ),
+    **{
+        f"{told}: units of y do not matter": evidence.Decision(
+            "B4",
+            _FATE,
+            f"what the gain changes as y is measured in units of 0.001 and 1,000, {_UNITS}",
+            0.01,
+            "nothing",
+            partial(_change, method=method, study=UNITS),
+            equal=True,
+        )
+        for method, told in METHODS.items()
+    },
+    **{
+        f"{told}: the source's length does not matter": evidence.Decision(
+            "B4",
+            _FATE,
+            f"what the gain changes as the source vector has length 0.03 and 32, {_UNITS}",
+            0.01,
+            "nothing",
+            partial(_change, method=method, study=LENGTH),
+            equal=True,
+        )
+        for method, told in METHODS.items()
+    },
+    **{
+        f"{told}: falls with the angle, Kullback-Leibler kept": evidence.Decision(
+            "B4",
+            _FATE,
+            f"what the gain loses from 0 to 32, to 64 and to 88 degrees, {_UNITS}, at each step",
+            0.05,
+            "nothing",
+            partial(_falling, method=method, study=ANGLE),
+        )
+        for method, told in METHODS.items()
+    },
+    "fine-tuning: overlap and norm decide": evidence.Decision(
+        "B4",
+        "ours",
+        f"what the gain of gradient descent loses from a source of length 1 to 2 and to 3, {_UNITS}, at 30 "
+        "degrees, at each step",
+        0.05,
+        "nothing",
+        partial(_falling, method="fine_tune", study="descent"),
+    ),
+}

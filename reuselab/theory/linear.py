@@ -399,6 +399,7 @@ def simulate(
     solver: str = "closed",
     depth: int = 2,
     *,
+    form: str = "flow",
     ridge: float = 0.0,
     gamma_source: float | None = None,
     sigma_source: float = 0.0,
@@ -417,14 +418,16 @@ def simulate(
 
     solver="closed", float64 linear algebra: "scratch" X^+ y (ridge regression with `ridge`), "linear" least
     squares on the source's feature (a ridge penalises the coefficient of the unit feature), "fine_tune" X^+ y
-    + c (I - P) beta_hat_source, c solved for this very draw. solver="descent": full-batch gradient descent on
-    the mean squared error of a deep linear network of `depth` layers, from balanced rank-one weights:
-    beta_hat_source, or a small random vector for "scratch"; "linear" trains the last layer only.
-    descent_options: see `descent.Options`. ValueError: n < 1, d < 2, theta outside [0, pi], negative sigma or
-    ridge, depth < 2, length or units not above 0, an unknown method or solver, ridge > 0 with fine-tuning or
-    descent, options of a descent without one, a rate that diverges."""
+    + c (I - P) beta_hat_source, c solved for this very draw, or 1 with `form="published"`. solver="descent":
+    full-batch gradient descent on the mean squared error of a deep linear network of `depth` layers, from
+    balanced rank-one weights: beta_hat_source, or a small random vector for "scratch"; "linear" trains the
+    last layer only. descent_options: see `descent.Options`. ValueError: n < 1, d < 2, theta outside [0, pi],
+    negative sigma or ridge, depth < 2, length or units not above 0, an unknown method or solver, ridge > 0
+    with fine-tuning or descent, another form without fine-tuning or with a descent, options of a descent
+    without one, a rate that diverges."""
     choice(*METHODS)("method", method)
     choice(*SOLVERS)("solver", solver)
+    choice(*FORMS)("form", form)
     for name, count in {"n": n, "d": d, "draws": draws, "seed": seed}.items():
         COUNT[name](name, count)
     DEPTH("depth", depth)
@@ -434,6 +437,8 @@ def simulate(
         ABOVE_0(name, factor)
     if ridge and (solver == "descent" or method == "fine_tune"):
         raise ValueError("ridge must be 0 with method='fine_tune' or solver='descent'")
+    if form != "flow" and (solver == "descent" or method != "fine_tune"):
+        raise ValueError("form must be flow but with method='fine_tune' and solver='closed'")
     if descent_options and solver == "closed":
         raise ValueError(f"{', '.join(descent_options)} must go with solver='descent'")
     theta, sigma = np.broadcast_arrays(_checked("theta", theta, ANGLE), _checked("sigma", sigma, AT_LEAST_0))
@@ -441,7 +446,7 @@ def simulate(
     data = (_draw(n, d, source[0], source[1], seed, i, source[2]) for i in range(draws))
     task = theta.ravel(), units * sigma.ravel(), units
     if solver == "closed":
-        risks = np.stack([_closed(draw, *task, method, depth, ridge) for draw in data])
+        risks = np.stack([_closed(draw, *task, method, depth, ridge, form) for draw in data])
     else:
         risks = _descended(data, *task, method, depth, descent.Options(**descent_options))
     return risks.reshape(draws, *theta.shape)
@@ -495,7 +500,14 @@ def _turned(source: Array, theta: Array) -> tuple[Array, Array]:
 
 
 def _closed(
-    draw: Draw, theta: Array, sigma: Array, units: float, method: str, depth: int, ridge: float
+    draw: Draw,
+    theta: Array,
+    sigma: Array,
+    units: float,
+    method: str,
+    depth: int,
+    ridge: float,
+    form: str,
 ) -> Array:
     """Risks (k,) of one draw at k pairs of theta and sigma, the latter in units of y."""
     E, weights = _turned(draw.source, theta)
@@ -510,7 +522,8 @@ def _closed(
     beta = units * F[:, :1] + F[:, 3:] * sigma
     if method == "fine_tune" and n < len(E):
         outside, B = (E - F[:, :3]) @ weights, (draw.source**2).sum()
-        beta = beta + _scale((outside**2).sum(0) / B, (beta**2).sum(0) / B, depth) * outside
+        scale = _scale((outside**2).sum(0) / B, (beta**2).sum(0) / B, depth) if form == "flow" else 1.0
+        beta = beta + scale * outside
     return ((beta - target) ** 2).sum(0)
 
 

@@ -265,20 +265,20 @@ def spread(r: np.ndarray, n: int, bobs: int) -> np.ndarray:
 
 
 def linear(
-    setting: Setting, alphas: Sequence[float], samples: Sequence[int], bobs: int, seeds: int
+    setting: Setting, alphas: Sequence[float], samples: Sequence[int], bobs: int, seeds: int, first: int = 1
 ) -> pd.DataFrame:
     """The linear model over couplings, alphas and Alice's rules: rows of `SETTING`, seed, value, expected,
     spread.
 
     measure: "own weight", "bob's weight" (beta . w over either group), "unchanged" and "fine-tuned" (Bob's
     accuracies). expected: exact, for weights over training, for an accuracy given the trained Alice. Every
-    setting has draws of its own."""
+    setting has draws of its own; `first` begins them."""
     places = [(coupling, alpha) for coupling in COUPLINGS for alpha in alphas]
     sigmas = np.stack([setting.sigma(*place) for place in places])
     roots, (alice_task, bob_task) = np.stack([root(sigma) for sigma in sigmas]), setting.tasks
     tables = []
     for i, (rule, strength, lam, steps) in enumerate(setting.rules):
-        rng = np.random.default_rng([i, 1])
+        rng = np.random.default_rng([i, first])
         w = train(roots, alice_task, lam, steps, setting.lr, seeds, rng)
         mean = np.stack([alice(sigma, alice_task, lam, steps, setting.lr) for sigma in sigmas])[:, None]
         r = np.stack([correlation(alices, bob_task, sigma) for alices, sigma in zip(w, sigmas)])

@@ -287,6 +287,14 @@ def test_descent_takes_the_very_steps_of_a_plain_wide_network(n, method, depth):
         np.testing.assert_allclose(got, ((beta - np.eye(d)[0]) ** 2).sum(), rtol=1e-10)
 
 
+def test_the_published_form_keeps_the_source_outside_the_data_as_it_is():
+    """Without noise it is right at the source's vector, and at the opposite one off by twice that part."""
+    data = 12, 30, [0, PI], 0.0
+    scratch = linear.simulate(*data)
+    kept = linear.simulate(*data, "fine_tune", depth=3, form="published")
+    np.testing.assert_allclose(kept, scratch * [0, 4], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "depth, n, gamma_source", [(2, 10, None), (2, 24, 0.6), (3, 10, 1.5), (3, 24, None), (4, 10, 0.6)]
 )
@@ -784,6 +792,8 @@ NAN, INF = np.nan, np.inf
         (lambda: linear.simulate(5, 10, 1, 0.1, draws=0), "draws must be"),
         (lambda: linear.simulate([5, 6], 10, 1, 0.1), "n must be a whole number from 1"),
         (lambda: linear.simulate(5, 10, 1, 0.1, seed=-1), "seed must be"),
+        (lambda: linear.simulate(5, 10, 1, 0.1, "linear", form="published"), "form must be flow but with"),
+        (lambda: linear.simulate(5, 10, 1, 0.1, "fine_tune", form="fixed"), "form must be one of"),
         (lambda: linear.simulate(5, 10, 1, 0.1, "fine_tune", ridge=0.1), "ridge must be 0 with"),
         (lambda: linear.simulate(5, 10, 1, 0.1, solver="descent", ridge=0.1), "ridge must be 0 with"),
         (

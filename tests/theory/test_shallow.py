@@ -166,6 +166,7 @@ def test_the_tables_repeat_and_do_not_depend_on_the_global_seed():
     two = pd.concat([shallow.linear(*arguments), shallow.hidden(SMALL, ALPHAS, [4], 3, 5, 0.01, 2)])
     pd.testing.assert_frame_equal(one, two, check_exact=True)
     assert len(one) == 2 * 7 * 2 * (2 * 4 + 7)
+    assert not one.value.head(20).equals(shallow.linear(*arguments, first=2).value.head(20))
 
 
 @pytest.mark.hostile("input")

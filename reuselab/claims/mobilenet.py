@@ -3,6 +3,7 @@
 Bob tells three breeds of pets apart, none of which is a class of hers, or the ten classes of CIFAR-10.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,8 @@ BREEDS = ("Abyssinian", "Bengal", "American Bulldog")
 PER_CLASS = 120  # photographs of CIFAR-10's training split; of a breed there are about 200
 ASIDE = {"pets": 90, "cifar10": 200}  # photographs that choose the learning rates and nothing else
 TESTS = {"pets": 102, "cifar10": 500}
+
+COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what torchvision's weights expect
 
 LABELS, SOME_LABELS = (20, 50, 100, 200, 400), (20, 400)
 ALICE, UNTRAINED, SCRATCH = "Alice", "random network", "scratch"
@@ -69,8 +72,8 @@ def imagenet() -> Teacher:
         theirs = models.pretrained(NETWORK, (3, SIDE, SIDE))
     except Failed as failure:
         raise Failed(f"{path} is missing, and {failure}") from None
-    usual = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    return Teacher(theirs, *(torch.tensor(colours)[:, None, None] for colours in usual), "torchvision")
+    mean, deviation = (torch.tensor(colours)[:, None, None] for colours in COLOURS)
+    return Teacher(theirs, mean, deviation, "torchvision")
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ class _Bobs:
         bob = models.build(NETWORK, (3, SIDE, SIDE), len(self.own.base.classes), seed)
         if method == ALICE:
             models.reuse(self.alice, bob, retrain, init="alice")
-        top = bob[len(bob) - retrain :]
+        top = Network(OrderedDict(list(bob.named_children())[-retrain:]))
         learn, judged = self.own.draw(labels, seed)
         if seed == PILOT:
             judged = torch.arange(self.own.aside)

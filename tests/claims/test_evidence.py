@@ -7,6 +7,9 @@ import pytest
 from reuselab.claims import evidence, module, registry
 
 PAGES = evidence.pages()
+OF_CELLS = [
+    page for page in PAGES if hasattr(module(page), "evidence_cells")
+]  # others run a study of their own
 
 
 def judged(*samples, matters=0.02):
@@ -58,7 +61,7 @@ def test_a_rise_is_the_slope_times_the_range():
     assert np.allclose(evidence.rise(curves), [0.2, 0.0])
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", OF_CELLS)
 def test_a_study_uses_seeds_that_no_pilot_used_and_each_cell_once(page):
     methods, cells = zip(*evidence.entries(page, "fashion"))
     assert {cell.seed for cell in cells} == set(range(evidence.FIRST_SEED, evidence.FIRST_SEED + 10))
@@ -108,11 +111,12 @@ def test_the_best_number_tells_what_it_follows():
 @pytest.mark.parametrize("path", sorted(evidence.FOLDER.glob("*.csv")), ids=lambda path: path.stem)
 def test_a_kept_table_is_whole_and_says_where_it_comes_from(path):
     page, name = path.stem.rsplit("_", 1)
-    methods, cells = zip(*evidence.entries(page, name))
-    expected = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
-    rows = pd.read_csv(path)
-    pd.testing.assert_frame_equal(rows[evidence.KEYS], expected, check_dtype=False)
-    assert rows.bob_accuracy.between(0, 1).all()
+    if page in OF_CELLS:
+        methods, cells = zip(*evidence.entries(page, name))
+        expected = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
+        rows = pd.read_csv(path)
+        pd.testing.assert_frame_equal(rows[evidence.KEYS], expected, check_dtype=False)
+        assert rows.bob_accuracy.between(0, 1).all()
     assert {"device", "versions", "git", "made", "seconds", "cells"} <= set(
         pd.read_json(path.with_suffix(".json"), typ="series").index
     )
@@ -124,5 +128,5 @@ def test_the_board_has_every_decision_on_every_image_set_and_says_what_is_not_ru
     for page in PAGES:
         for what in module(page).DECISIONS:
             sets = ", ".join(board[board.what == what].set).split(", ")
-            assert sorted(sets) == sorted(evidence.SETS)
+            assert sorted(sets) == sorted(evidence.sets(page))
     assert set(board.verdict) <= {*registry.VERDICTS, "not run"}

@@ -14,7 +14,7 @@ from scipy.stats import permutation_test, rankdata, zscore
 
 from reuselab import stats
 from reuselab.check import choice
-from reuselab.claims import baselines, registry, semantics
+from reuselab.claims import baselines, mobilenet, registry, semantics
 from reuselab.claims.baselines import ALICE
 from reuselab.claims.parameters import AUTO, KEPT, check_cells, rules
 from reuselab.experiment import bases, models, train
@@ -346,3 +346,8 @@ def _fall(k: NDArray[np.float64], near: NDArray[np.float64], draws: int) -> tupl
         rng=np.random.default_rng(0),
     )
     return float(test.statistic), float(test.pvalue)
+
+
+# The evidence, with an Alice who learnt ImageNet.
+
+EVIDENCE_SETS, DECISIONS, evidence_rows = mobilenet.SETS, mobilenet.DECISIONS, mobilenet.evidence_rows

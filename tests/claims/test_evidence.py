@@ -171,17 +171,18 @@ def test_the_best_number_tells_what_it_follows():
     assert (module("layers").DECISIONS["best number tells rho"].values(rows) > 0.7).all()
 
 
-KEPT = [path for path in sorted(evidence.FOLDER.glob("*.csv")) if path.stem.rsplit("_", 1)[0] in STUDIES]
+KEPT = sorted(evidence.FOLDER.glob("*.csv"))
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_a_kept_table_is_whole_and_says_where_it_comes_from(path):
     page, name = path.stem.rsplit("_", 1)
-    methods, cells = zip(*evidence.entries(page, name))
-    expected = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
-    rows = pd.read_csv(path)
-    pd.testing.assert_frame_equal(rows[evidence.KEYS], expected, check_dtype=False)
-    assert rows.bob_accuracy.between(0, 1).all()
+    if page in STUDIES:
+        methods, cells = zip(*evidence.entries(page, name))
+        expected = pd.DataFrame([cell.flat() for cell in cells]).assign(method=methods)[evidence.KEYS]
+        rows = pd.read_csv(path)
+        pd.testing.assert_frame_equal(rows[evidence.KEYS], expected, check_dtype=False)
+        assert rows.bob_accuracy.between(0, 1).all()
     assert {"device", "versions", "git", "made", "seconds", "cells"} <= set(
         pd.read_json(path.with_suffix(".json"), typ="series").index
     )

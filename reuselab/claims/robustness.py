@@ -31,14 +31,14 @@ CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     "network": {"CNN": {}, "MLP": {"network": "mlp"}},
     "Bob starts": {"fresh": {}, "from her weights": {"init": "alice"}},
     "Bob's pairs": {"100": {}, "25": {"bob_pairs": 25}, "400": {"bob_pairs": 400}},
+    "optimizer": {"AdamW": {}, "SGD": _both(_SGD)},
+    "learning rates": {"usual": {}, "halved": _both({"lr": 2e-3}), "doubled": _both({"lr": 8e-3})},
+    "Alice's epochs": {"8": {}, "4": {"alice_epochs": 4}},
     "halves lie": {
         "beside each other": {},
         "stacked": {"layout": "stacked"},
         "swapped": {"swap": True},
     },
-    "learning rates": {"usual": {}, "halved": _both({"lr": 2e-3}), "doubled": _both({"lr": 8e-3})},
-    "optimizer": {"AdamW": {}, "SGD": _both(_SGD)},
-    "Alice's epochs": {"8": {}, "4": {"alice_epochs": 4}, "16": {"alice_epochs": 16}},
 }
 USUAL = {choice: next(iter(levels)) for choice, levels in CHOICES.items()}
 _TOGETHER: list[dict[str, str]] = [
@@ -53,7 +53,7 @@ def specifications() -> list[dict[str, str]]:
     changes: list[dict[str, str]] = [{}, *_TOGETHER]
     for choice in list(CHOICES)[1:]:
         changes += [{choice: level} for level in list(CHOICES[choice])[1:]]
-    return [USUAL | {"images": images} | change for images in CHOICES["images"] for change in changes]
+    return [USUAL | change | {"images": images} for change in changes for images in CHOICES["images"]]
 
 
 def check(values: Mapping[str, Any]) -> None:

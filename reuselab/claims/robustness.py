@@ -46,6 +46,7 @@ _TOGETHER: list[dict[str, str]] = [
     {"Bob starts": "from her weights", "Bob's pairs": "25"},
 ]
 RHO = 0.75  # against 0
+VERDICTS = ("holds", "undecided", "does not hold")
 
 
 def specifications() -> list[dict[str, str]]:
@@ -176,3 +177,26 @@ def _move(values: pd.DataFrame, verdict: pd.Series, choice: str, level: str) -> 
     flips = verdict.loc[list(twins)].to_numpy() != verdict.loc[list(twins.values())].to_numpy()
     moved = dict(zip(("mean", "low", "high"), stats.interval(apart.mean(axis=0))))
     return moved | {"twins": len(twins), "flips": int(flips.sum())}
+
+
+def summary(judged: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
+    """In words, a row for each effect: how often it has which verdict, its range, and its largest move."""
+    return pd.DataFrame(
+        [
+            _summary_of(what, judged[judged.what == what], moved[moved.what == what].iloc[0])
+            for what in EFFECTS
+        ]
+    )
+
+
+def _summary_of(what: str, rows: pd.DataFrame, largest: pd.Series) -> dict[str, str]:
+    shares = {word: f"{(rows.verdict == word).mean():.0%}" for word in VERDICTS}
+    middle, low, high = rows["mean"].median(), rows["mean"].min(), rows["mean"].max()
+    return {
+        "effect": what,
+        **shares,
+        "median [smallest, largest]": f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]",
+        "what matters most": f"{largest.choice}: {largest.level} instead of {USUAL[largest.choice]}",
+        "its change of the effect": stats.in_words(tuple(largest[["mean", "low", "high"]])),
+        "verdicts it changes": f"{largest.flips} of {largest.twins}",
+    }

@@ -1,5 +1,7 @@
 """The drawings of the page on robustness; all draw what `claims.robustness` makes of the kept study."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,9 +10,9 @@ from matplotlib.figure import Figure
 from reuselab.claims.robustness import CHOICES, EFFECTS, USUAL
 from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid
 
-VERDICTS = {  # colour and marker, filled or not
+LOOKS: dict[str, dict[str, Any]] = {  # of the verdicts
     "holds": {"color": RETRAIN_COLORS[2], "marker": "o"},
-    "undecided": {"color": REFERENCE_COLOR, "marker": "o", "markerfacecolor": "white"},
+    "undecided": {"color": REFERENCE_COLOR, "marker": "o", "markerfacecolor": "none"},
     "does not hold": {"color": BOB_COLOR, "marker": "X"},
 }
 LEVELS = [(choice, level) for choice, levels in CHOICES.items() for level in levels]
@@ -46,7 +48,7 @@ def specifications(judged: pd.DataFrame, what: str) -> Figure:
         for height, (choice, level) in enumerate(LEVELS):
             if row[choice] == level:
                 usual = level == USUAL[choice]
-                look = {"color": REFERENCE_COLOR, "marker": "."} if usual else VERDICTS[row["verdict"]]
+                look = {"color": REFERENCE_COLOR, "marker": "."} if usual else LOOKS[row["verdict"]]
                 below.plot(column, height, ms=3 if usual else 7, ls="", **look)
     firsts = [height for height, (choice, level) in enumerate(LEVELS) if level == USUAL[choice]]
     for height in firsts[1:]:
@@ -62,7 +64,7 @@ def specifications(judged: pd.DataFrame, what: str) -> Figure:
 
 @drawn
 def moves(moved: pd.DataFrame) -> Figure:
-    """How far each level that is not the usual one moves each effect; 95 % intervals, the largest in colour."""
+    """How far each level that is not the usual one moves each effect, the largest in colour."""
     rows = [(choice, level) for choice, level in LEVELS if level != USUAL[choice]]
     drawing = Figure(figsize=(8, 4.8))
     panels = drawing.subplots(1, len(EFFECTS), sharey=True)
@@ -81,6 +83,7 @@ def moves(moved: pd.DataFrame) -> Figure:
         light_grid(axes, "x")
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(rows)), [f"{choice}: {level}" for choice, level in rows], fontsize=10)
     panels[0].invert_yaxis()
     drawing.supxlabel("change of the effect", fontsize=10)
@@ -103,7 +106,7 @@ def _effects(axes: Axes, rows: pd.DataFrame, matters: float) -> None:
     axes.axhspan(0, matters, color=REFERENCE_COLOR, alpha=0.2, lw=0)
     axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
     for column, row in enumerate(rows.to_dict("records")):
-        look = VERDICTS[row["verdict"]]
+        look = LOOKS[row["verdict"]]
         axes.plot([column] * 2, [row["low"], row["high"]], color=look["color"], lw=1.4)
         axes.plot(column, row["mean"], ms=6, ls="", **look)
     light_grid(axes)
@@ -111,7 +114,5 @@ def _effects(axes: Axes, rows: pd.DataFrame, matters: float) -> None:
 
 
 def _legend(drawing: Figure) -> None:
-    keys = [
-        drawing.axes[0].plot(np.nan, ms=6, ls="", label=word, **look)[0] for word, look in VERDICTS.items()
-    ]
+    keys = [drawing.axes[0].plot(np.nan, ms=6, ls="", label=word, **look)[0] for word, look in LOOKS.items()]
     drawing.legend(handles=keys, loc="outside upper right", ncol=len(keys), frameon=False, fontsize=10)

@@ -189,14 +189,16 @@ def summary(judged: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+LARGEST = ["what matters most", "its change of the effect", "verdicts it changes"]
+
+
 def _summary_of(what: str, rows: pd.DataFrame, largest: pd.Series) -> dict[str, str]:
     shares = {word: f"{(rows.verdict == word).mean():.0%}" for word in VERDICTS}
     middle, low, high = rows["mean"].median(), rows["mean"].min(), rows["mean"].max()
-    return {
-        "effect": what,
-        **shares,
-        "median [smallest, largest]": f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]",
-        "what matters most": f"{largest.choice}: {largest.level} instead of {USUAL[largest.choice]}",
-        "its change of the effect": stats.in_words(tuple(largest[["mean", "low", "high"]])),
-        "verdicts it changes": f"{largest.flips} of {largest.twins}",
-    }
+    span = {"median [smallest, largest]": stats.in_words((middle, low, high))}
+    most = (
+        f"{largest.choice}: {largest.level} instead of {USUAL[largest.choice]}",
+        stats.in_words(tuple(largest[["mean", "low", "high"]])),
+        f"{largest.flips} of {largest.twins}",
+    )
+    return {"effect": what, **shares, **span, **dict(zip(LARGEST, most))}

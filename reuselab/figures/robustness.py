@@ -84,6 +84,8 @@ def moves(moved: pd.DataFrame) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=3)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.tick_params(axis="x", labelsize=9.5)
     panels[0].set_yticks(range(len(rows)), [f"{choice}: {level}" for choice, level in rows], fontsize=10)
     panels[0].invert_yaxis()
     drawing.supxlabel("change of the effect", fontsize=10)

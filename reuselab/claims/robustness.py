@@ -58,7 +58,7 @@ def specifications() -> list[dict[str, str]]:
 
 
 def check(values: Mapping[str, Any]) -> None:
-    """Nothing cannot be together."""
+    """Any number of the kept seeds will do."""
 
 
 # The study.

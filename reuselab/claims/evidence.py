@@ -257,9 +257,11 @@ def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pages() -> list[str]:
-    """The pages whose claims have evidence."""
+    """The pages that have evidence: those of claims, and any other that says what it keeps."""
+    named = [claim.page for claim in registry.CLAIMS.values()]
+    named += sorted(path.stem for path in (places.SOURCES / "notebooks").glob("*.md"))
     return [
-        page for page in dict.fromkeys(claim.page for claim in registry.CLAIMS.values()) if _decisions(page)
+        page for page in dict.fromkeys(named) if _decisions(page) or hasattr(module(page), "EVIDENCE_SETS")
     ]
 
 

@@ -45,13 +45,11 @@ class Soak:
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
-            self.losses.update({kind for kind, _, _ in tally.said(report)})
+            self.losses.update({kind for kind, _ in tally.said(report)})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter):
-        tries = Counter()
-        for (kind, _), count in tally.passed.items():
-            tries[kind] += count
+        tries = Counter(tally.passed)
         tally.passed.clear()  # these are no tests of one run
         if not tries | self.losses:
             return

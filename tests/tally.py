@@ -53,40 +53,36 @@ KINDS = {
     "files damaged in the fetch": "these files; they are named and fetched anew",
 }
 
-passed: Counter[tuple[str, str]] = Counter()  # tries by kind and test
+passed: Counter[str] = Counter()  # tries by kind
 
 
 def note(item: pytest.Item) -> None:
     """Let the reports of `item` say what it tries, in whatever process it runs."""
     for mark in item.iter_markers("hostile"):
-        item.user_properties.append(("hostile", tries(*mark.args, name=item.originalname)))
+        item.user_properties.append(("hostile", tries(*mark.args)))
 
 
-def tries(kind: str, count: int = 1, *, name: str) -> tuple[str, str, int]:
-    return kind, name, count
+def tries(kind: str, count: int = 1) -> tuple[str, int]:
+    return kind, count
 
 
 def hear(report: pytest.TestReport) -> None:
     """Count what a test that passed has tried."""
     if report.when == "call" and report.passed:
-        for kind, name, count in said(report):
-            passed[kind, name] += count
+        for kind, count in said(report):
+            passed[kind] += count
 
 
-def said(reported: pytest.TestReport | pytest.Item) -> list[tuple[str, str, int]]:
-    """(kind, test, tries) for each mark of a test."""
+def said(reported: pytest.TestReport | pytest.Item) -> list[tuple[str, int]]:
+    """(kind, tries) for each mark of a test."""
     return [value for name, value in reported.user_properties if name == "hostile"]
 
 
 def table() -> pd.DataFrame:
     """A row a kind that was tried, in the order of `KINDS`."""
-    kinds = [*KINDS, *sorted({kind for kind, _ in passed} - {*KINDS})]
-    rows = []
-    for kind in kinds:
-        if tests := {name: count for (of, name), count in passed.items() if of == kind}:
-            by = ", ".join(sorted(tests)) if len(tests) <= 3 else f"{len(tests)} tests"
-            rows.append((kind, sum(tests.values()), KINDS.get(kind, ""), by))
-    return pd.DataFrame(rows, columns=["what is tried", "tries", "what it costs", "tested by"])
+    kinds = [*KINDS, *sorted(passed.keys() - KINDS.keys())]
+    rows = [(kind, passed[kind], KINDS.get(kind, "")) for kind in kinds if passed[kind]]
+    return pd.DataFrame(rows, columns=["what is tried", "tries", "what it costs"])
 
 
 def summary(counts: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ import yaml
 from IPython.display import HTML
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
-from pandas.api.types import is_float
+from pandas.api.types import is_float, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from reuselab import places
@@ -94,6 +94,8 @@ def keep(table: pd.DataFrame, name: str) -> None:
 def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: str = "") -> Styler:
     """`table` as a page shows it: floats with `precision` digits, NaN as nothing, its index if asked for.
 
+    Numbers stand at the right of their columns, all else at the left.
+
     Whatever a cell or a name holds is shown as text, and is no markup.
     """
 
@@ -108,6 +110,9 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
     styled = table.rename_axis(index=name, columns=name).style.format(plain)
     styled.format_index(plain, axis="index").format_index(plain, axis="columns")
     styled.set_table_attributes(f'class="dataframe {kind}"')
+    left = [{"selector": "", "props": "text-align: left"}]
+    words = [column for column, dtype in table.dtypes.items() if not is_numeric_dtype(dtype)]
+    styled.set_table_styles(dict.fromkeys(words, left))
     return styled if index else styled.hide(axis="index")
 
 

@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from executed import PAGES
@@ -23,6 +24,11 @@ def test_every_page_is_in_the_contents_and_has_presets():
         assert f"notebooks/{name}\n" in toc
         for preset in pages.PRESETS[::2]:
             assert set(presets[name][preset]) <= set(pages.defaults(name))
+
+
+def test_words_stand_at_the_left_of_their_columns_and_numbers_at_the_right():
+    shown = pages.show(pd.DataFrame({"p": [0.5], "verdict": ["holds"], "n": [3]})).to_html()
+    assert re.findall(r"\.(col\d) \{\s*text-align: left", shown) == ["col1"]
 
 
 @pytest.mark.parametrize("name", pages.pages())

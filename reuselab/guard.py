@@ -158,8 +158,8 @@ def _log(error: BaseException) -> str:
             with open(descriptor, "w", errors="backslashreplace") as log:
                 log.write(text)
             with suppress(OSError):
-                logs = sorted(Path(path).parent.glob(f"{LOG}*.log"), key=os.path.getmtime)
-                for old in logs[:-LOGS]:
+                others = set(Path(path).parent.glob(f"{LOG}*.log")) - {Path(path)}
+                for old in sorted(others, key=os.path.getmtime)[: 1 - LOGS]:
                     old.unlink()
             return f" (traceback in {path})"
     return ""

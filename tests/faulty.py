@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from reuselab import cli
+from reuselab.book.kernel import PRELOADED
 from reuselab.runs import study
 from reuselab.runs.study import grid
 
@@ -54,7 +55,7 @@ STUDIES = {
 PATIENCE = 120  # seconds that a busy machine may take for anything
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["distributed", "pytest", "reuselab.runs.study", "torch._dynamo"])
+PROCESSES.set_forkserver_preload(["distributed", "pytest", *PRELOADED])
 
 original = study.bob_row
 

@@ -1,6 +1,6 @@
 """Evidence: studies that decide claims, made once, with seeds of their own, and kept.
 
-A page's module says what its study runs (`evidence_cells`, or `evidence_rows` where no network reuses Alice's)
+A page's module says what its study runs (`evidence_cells`, or `evidence_rows` for a study of another kind)
 and what would decide its claims (`DECISIONS`), both written down before the seeds were run.
 `python -m reuselab.claims.evidence [PAGE ...] [--set NAME ...]` makes the tables that are missing in
 results/evidence, and goes on where an earlier call was stopped.

@@ -1,8 +1,9 @@
 """Evidence: studies that decide claims, made once, with seeds of their own, and kept.
 
 A page's module says what its study runs (`evidence_cells`, or `evidence_rows` where no network reuses
-Alice's) and what would decide its claims (`DECISIONS`), both written down before the seeds were run. `python -m reuselab.claims.evidence [PAGE ...] [--set NAME ...]`
-makes the tables that are missing in results/evidence, and goes on where an earlier call was stopped.
+Alice's) and what would decide its claims (`DECISIONS`), both written down before the seeds were run. `python
+-m reuselab.claims.evidence [PAGE ...] [--set NAME ...]` makes the tables that are missing in
+results/evidence, and goes on where an earlier call was stopped.
 """
 
 import json
@@ -271,7 +272,8 @@ def board() -> pd.DataFrame:
                 rows.append(first | {"set": row["set"], "effect": effect} | told)
             if missing := [name for name in sets(page) if name not in tables]:
                 rows.append(first | {"set": ", ".join(missing), "verdict": "not run"})
-    return pd.DataFrame(rows).fillna("")
+    columns = ["claim", "what", "set", "effect", "seeds", "verdict", "stability"]
+    return pd.DataFrame(rows, columns=columns).fillna("")
 
 
 @click.command()

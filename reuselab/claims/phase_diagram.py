@@ -532,5 +532,6 @@ DECISIONS = {
         0.05,
         "nothing",
         partial(_falling, method="fine_tune", study="descent"),
+        decides=False,
     ),
 }

@@ -85,7 +85,8 @@ def evidence_rows(_: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows of all specifications, and what all their cells share."""
     named = [(chosen, *entry) for chosen in specifications() for entry in _entries(chosen)]
     rows = study([cell for *_, cell in named])
-    shared = {name: rows[name][0] for name in named[0][2].flat() if rows[name].nunique(dropna=False) == 1}
+    first = named[0][2].flat()
+    shared = {name: first[name] for name in first if rows[name].nunique(dropna=False) == 1}
     chosen = pd.DataFrame([specification for specification, *_ in named])
     columns = ["rho", "retrain", "seed", "alice_accuracy", "bob_accuracy"]
     return chosen.assign(method=[method for _, method, _ in named]).join(rows[columns]), shared
@@ -128,7 +129,11 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     """Each of `EFFECTS` by specification and seed: columns what, those of `CHOICES`, seed, effect."""
     rows = rows.assign(bob_rho=0.0, phi=0.0)
     return pd.concat(
-        decision.values(group).rename("effect").reset_index().assign(what=what, **dict(zip(CHOICES, levels)))
+        decision.values(group)
+        .round(6)
+        .rename("effect")
+        .reset_index()
+        .assign(what=what, **dict(zip(CHOICES, levels)))
         for what, decision in EFFECTS.items()
         for levels, group in rows.groupby(list(CHOICES), sort=False)
     )[["what", *CHOICES, "seed", "effect"]].reset_index(drop=True)
@@ -186,23 +191,25 @@ def _move(values: pd.DataFrame, verdict: pd.Series, choice: str, level: str) -> 
 def summary(judged: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
     """In words, a row for each effect: how often it has which verdict, its range, and its largest move."""
     return pd.DataFrame(
-        [
-            _summary_of(what, judged[judged.what == what], moved[moved.what == what].iloc[0])
-            for what in EFFECTS
-        ]
+        [_summary_of(what, judged[judged.what == what], moved[moved.what == what]) for what in EFFECTS]
     )
 
 
-LARGEST = ["what matters most", "its change of the effect", "verdicts it changes"]
+LARGEST = ["what matters most", "its change of the effect", "what turns most verdicts"]
 
 
-def _summary_of(what: str, rows: pd.DataFrame, largest: pd.Series) -> dict[str, str]:
+def _summary_of(what: str, rows: pd.DataFrame, moved: pd.DataFrame) -> dict[str, str]:
     shares = {word: f"{(rows.verdict == word).mean():.0%}" for word in VERDICTS}
     middle, low, high = rows["mean"].median(), rows["mean"].min(), rows["mean"].max()
     span = {"median [smallest, largest]": stats.in_words((middle, low, high))}
+    largest, turning = moved.iloc[0], moved.loc[(moved.flips / moved.twins).idxmax()]
     most = (
-        f"{largest.choice}: {largest.level} instead of {USUAL[largest.choice]}",
+        _said(largest),
         stats.in_words(tuple(largest[["mean", "low", "high"]])),
-        f"{largest.flips} of {largest.twins}",
+        f"{_said(turning)}, in {turning.flips} of {turning.twins} pairs" if turning.flips else "none",
     )
     return {"effect": what, **shares, **span, **dict(zip(LARGEST, most))}
+
+
+def _said(move: pd.Series) -> str:
+    return f"{move.choice}: {move.level} instead of {USUAL[move.choice]}"

@@ -150,7 +150,10 @@ def _entry(title: str, text: str) -> str:
 def show_evidence(*claims: str) -> Styler:
     """The verdicts on `claims`, and what decides them."""
     verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in claims)
-    return show(evidence.board(*claims), kind="facts").set_caption(f"The evidence: {verdicts}.")
+    board = evidence.board(*claims)
+    if len(claims) == 1:
+        board = board.drop(columns="claim")
+    return show(board, kind="facts").set_caption(f"The evidence: {verdicts}.")
 
 
 def show_claims(rows: pd.DataFrame, name: str) -> Styler:

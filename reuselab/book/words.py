@@ -247,7 +247,8 @@ def _grouped(
         sets = [name for name, word in verdicts.items() if word == verdict]
         places = [PLACES.get(name, f"on {name}") for name in sets]
         effects = [_effect(parts[parts.set == name], verdict, intervals=intervals) for name in sets]
-        where = listed([f"{place}{effect}" for place, effect in zip(places, effects)])
+        last = effects.pop() if len(sets) == 1 else ""
+        where = listed([place + effect for place, effect in zip(places, effects or [""])])
         sentence = {
             "holds": f"{where}, {told.holds}",
             "does not hold": f"{where}, {told.fails}",
@@ -255,17 +256,20 @@ def _grouped(
             evidence.NOT_RUN: f"not run yet {where}",
         }[verdict]
         use = {"holds": told.if_holds, "does not hold": told.if_fails}.get(verdict, "")
-        yield Finding(verdict, listed(places), sentence[0].upper() + sentence[1:] + ".", use)
+        yield Finding(verdict, listed(places), f"{sentence[0].upper()}{sentence[1:]}{last}.", use)
 
 
 def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
-    """The effect on one image set, in brackets; of several parts, how many share the verdict."""
+    """The effect on one image set, in brackets: of several parts that of the least with this verdict."""
     if verdict == evidence.NOT_RUN or parts.empty:
         return ""
-    if len(parts) > 1:
-        return f" ({(parts.verdict == verdict).sum()} of {len(parts)} parts)"
-    mean, low, high = parts[["mean", "low", "high"]].iloc[0]
-    return f" ({stats.in_words((mean, low, high)) if intervals else f'{mean:+.2f}'})"
+    alike = parts[parts.verdict == verdict]
+    least = alike.loc[alike["mean"].idxmin()]
+    mean, low, high = least[["mean", "low", "high"]]
+    effect = stats.in_words((mean, low, high)) if intervals else f"{mean:+.2f}"
+    if len(parts) == 1:
+        return f" ({effect})"
+    return f" ({len(alike)} of {len(parts)} parts; {least.what}: {effect})"
 
 
 def listed(names: list[str]) -> str:

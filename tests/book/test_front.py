@@ -52,7 +52,7 @@ def test_a_claims_words_follow_its_verdict(claim, decide):
         decide({"digits": verdict})
         (finding,) = [one for one in words.findings(claim) if one.verdict != evidence.NOT_RUN]
         assert finding.verdict == verdict and said in finding.sentence and unsaid not in finding.sentence
-        assert finding.sentence.startswith("On digits (")
+        assert finding.sentence.startswith("On digits, ") and "+0.250 [+0.150, +0.350]" in finding.sentence
         box = pages.in_one_minute(registry.CLAIMS[claim].page).data
         assert f"</span> {verdict}</span>" in box
 
@@ -76,7 +76,7 @@ def test_the_first_screen_tells_five_findings_by_their_verdicts(decide):
             assert page == registry.CLAIMS[claim].page
             said, unsaid = (holds, fails) if verdict == "holds" else (fails, holds)
             assert said in sentences and unsaid not in sentences and "undecided" in sentences
-        assert "On digits (+0.38)" in told[0][1] and "[" not in told[0][1]
+        assert told[0][1].startswith("On digits, ") and "(+0.38)" in told[0][1] and "[" not in told[0][1]
 
 
 def test_the_first_screen_tells_nothing_that_was_not_run(decide):

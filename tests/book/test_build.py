@@ -16,7 +16,7 @@ from faulty import PATIENCE, wait_for
 from reuselab import places
 from reuselab.book import build, pages
 from reuselab.book.kernel import end_with_parent
-from reuselab.runs import store
+from reuselab.runs import store, study
 
 WHERE = "from reuselab import places; from reuselab.runs import store; print(places.made(), store.folder())"
 
@@ -62,7 +62,7 @@ if deadly:
 WITNESS = """
 ```{code-cell} ipython3
 import sys, pathlib, reuselab
-from reuselab.runs import store
+from reuselab.runs import store, study
 pathlib.Path("witness").write_text(f"{sys.executable}\\n{reuselab.__file__}\\n{store.folder().resolve()}")
 ```
 """
@@ -186,6 +186,12 @@ def test_who_waits_can_be_interrupted(tmp_path, capsys):
     finally:
         presser.join()
         signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.parametrize("cores, shares", [({4, 5, 6}, ([4, 6], [5])), ({7}, ([7], [7]))])
+def test_two_pages_at_a_time_share_the_cores_that_the_build_may_use(cores, shares, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores, raising=False)
+    assert build._halves() == shares and study.cores() == len(cores)
 
 
 def outlive(child):

@@ -272,5 +272,6 @@ DECISIONS = {
         0.05,
         "nothing",
         lambda table: _lead(table)[min(SOME_LABELS)] - _lead(table)[max(SOME_LABELS)],
+        decides=False,
     ),
 }

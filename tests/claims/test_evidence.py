@@ -198,6 +198,13 @@ def test_the_board_has_every_decision_on_every_image_set_and_says_what_is_not_ru
     assert set(board.verdict) <= {*registry.VERDICTS, "not run"}
 
 
+def test_what_a_paper_does_not_say_decides_none_of_its_claims():
+    for page in PAGES:
+        for what, decision in evidence._decisions(page).items():
+            ours = registry.CLAIMS[decision.claim].source.startswith(registry.OURS)
+            assert ours or not (decision.decides and decision.said.startswith(registry.OURS)), what
+
+
 DECIDED = [
     ({("one", "a"): "holds", ("two", "a"): "holds", ("one", "b"): "holds", ("two", "b"): "holds"}, "holds"),
     ({("one", "a"): "holds", ("one", "b"): "undecided"}, "holds on a"),

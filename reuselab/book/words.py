@@ -18,6 +18,7 @@ PLACES = {
     "turned": "on turned digits",
     "fashion": "on clothes",
     "cifar10": "on small photographs",
+    "pets": "on photographs of pets",
     "simulated": "in simulations",
 }
 
@@ -259,10 +260,15 @@ def _grouped(
 
 
 def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
-    """The effect on one image set, in brackets: of several parts that of the least with this verdict."""
-    if verdict == evidence.NOT_RUN or parts.empty:
+    """The effect on one image set, in brackets; of several parts how many share the verdict, and the least.
+
+    Where many parts hold, none of them is named; without `intervals`, several parts have no effect.
+    """
+    if verdict == evidence.NOT_RUN or parts.empty or (len(parts) > 1 and not intervals):
         return ""
     alike = parts[parts.verdict == verdict]
+    if len(parts) > 2 and verdict == "holds":
+        return f" (all {len(parts)} parts)"
     least = alike.loc[alike["mean"].idxmin()]
     mean, low, high = least[["mean", "low", "high"]]
     effect = stats.in_words((mean, low, high)) if intervals else f"{mean:+.2f}"

@@ -243,6 +243,7 @@ def _grouped(
     intervals: bool = True,
 ) -> Iterator[Finding]:
     """A `Finding` for each verdict among `verdicts` (by image set). parts: rows of `evidence.judged`."""
+    open_question = f"it is undecided whether {told.holds}"
     for verdict in (verdict for verdict in MARKS if verdict in verdicts.values()):
         sets = [name for name, word in verdicts.items() if word == verdict]
         places = [PLACES.get(name, f"on {name}") for name in sets]
@@ -252,9 +253,10 @@ def _grouped(
         sentence = {
             "holds": f"{where}, {told.holds}",
             "does not hold": f"{where}, {told.fails}",
-            "undecided": f"{where}, this is undecided",
+            "undecided": f"{where}, {open_question}",
             evidence.NOT_RUN: f"not run yet {where}",
         }[verdict]
+        open_question = "this is undecided"
         use = {"holds": told.if_holds, "does not hold": told.if_fails}.get(verdict, "")
         yield Finding(verdict, listed(places), f"{sentence[0].upper()}{sentence[1:]}{last}.", use)
 

@@ -47,7 +47,7 @@ def test_a_claims_words_follow_its_verdict(claim, decide):
     for verdict, said, unsaid in (
         ("holds", told.holds, told.fails),
         ("does not hold", told.fails, told.holds),
-        ("undecided", "undecided", told.holds),
+        ("undecided", "it is undecided whether", told.fails),
     ):
         decide({"digits": verdict})
         (finding,) = [one for one in words.findings(claim) if one.verdict != evidence.NOT_RUN]

@@ -81,8 +81,8 @@ WORDS = {
     ),
     "A6": Words(
         "Bob does well with Alice's dog-or-cat network if his task is close to hers in meaning.",
-        "Bob gains from Alice's dog-or-cat network if his task is close to hers in meaning",
-        "a task close in meaning brings Bob no gain that matters",
+        "Bob gains from a network that learnt ImageNet's classes, dogs and cats among them",
+        "Bob gains nothing that matters from a network that learnt ImageNet's classes",
         "For photographs, start from a network that was trained on the same kind of things.",
         "A related subject is not reason enough to reuse a network.",
     ),

@@ -18,6 +18,7 @@ PLACES = {
     "turned": "on turned digits",
     "fashion": "on clothes",
     "cifar10": "on small photographs",
+    "pets": "on photographs of pets",
     "simulated": "in simulations",
 }
 
@@ -80,8 +81,8 @@ WORDS = {
     ),
     "A6": Words(
         "Bob does well with Alice's dog-or-cat network if his task is close to hers in meaning.",
-        "Bob gains from Alice's dog-or-cat network if his task is close to hers in meaning",
-        "a task close in meaning brings Bob no gain that matters",
+        "Bob gains from a network that learnt ImageNet's classes, dogs and cats among them",
+        "Bob gains nothing that matters from a network that learnt ImageNet's classes",
         "For photographs, start from a network that was trained on the same kind of things.",
         "A related subject is not reason enough to reuse a network.",
     ),
@@ -243,6 +244,7 @@ def _grouped(
     intervals: bool = True,
 ) -> Iterator[Finding]:
     """A `Finding` for each verdict among `verdicts` (by image set). parts: rows of `evidence.judged`."""
+    open_question = f"it is undecided whether {told.holds}"
     for verdict in (verdict for verdict in MARKS if verdict in verdicts.values()):
         sets = [name for name, word in verdicts.items() if word == verdict]
         places = [PLACES.get(name, f"on {name}") for name in sets]
@@ -252,18 +254,24 @@ def _grouped(
         sentence = {
             "holds": f"{where}, {told.holds}",
             "does not hold": f"{where}, {told.fails}",
-            "undecided": f"{where}, this is undecided",
+            "undecided": f"{where}, {open_question}",
             evidence.NOT_RUN: f"not run yet {where}",
         }[verdict]
+        open_question = "this is undecided"
         use = {"holds": told.if_holds, "does not hold": told.if_fails}.get(verdict, "")
         yield Finding(verdict, listed(places), f"{sentence[0].upper()}{sentence[1:]}{last}.", use)
 
 
 def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
-    """The effect on one image set, in brackets: of several parts that of the least with this verdict."""
-    if verdict == evidence.NOT_RUN or parts.empty:
+    """The effect on one image set, in brackets; of several parts how many share the verdict, and the least.
+
+    Where many parts hold, none of them is named; without `intervals`, several parts have no effect.
+    """
+    if verdict == evidence.NOT_RUN or parts.empty or (len(parts) > 1 and not intervals):
         return ""
     alike = parts[parts.verdict == verdict]
+    if len(parts) > 2 and verdict == "holds":
+        return f" (all {len(parts)} parts)"
     least = alike.loc[alike["mean"].idxmin()]
     mean, low, high = least[["mean", "low", "high"]]
     effect = stats.in_words((mean, low, high)) if intervals else f"{mean:+.2f}"

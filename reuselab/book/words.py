@@ -277,7 +277,9 @@ def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
     effect = stats.in_words((mean, low, high)) if intervals else f"{mean:+.2f}"
     if len(parts) == 1:
         return f" ({effect})"
-    return f" ({len(alike)} of {len(parts)} parts; {least.what}: {effect})"
+    held = parts.what[parts.verdict == "holds"] if verdict != "holds" and len(parts) < 4 else []
+    rest = f"; {listed(list(held))}: holds" if len(held) else ""
+    return f" ({len(alike)} of {len(parts)} parts; {least.what}: {effect}{rest})"
 
 
 def listed(names: list[str]) -> str:

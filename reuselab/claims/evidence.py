@@ -337,15 +337,13 @@ def on_sets(claim: str) -> dict[str, str]:
 
 
 def verdict(claim: str) -> str:
-    """One verdict on a claim: that common to all image sets where it was run; where they differ, on which.
-
-    "not run" without any.
-    """
+    """One verdict on a claim: that on all its image sets; else on which it holds, or does not hold."""
     by_set = on_sets(claim)
-    if len(set(by_set.values())) < 2:
-        return next(iter(by_set.values()), NOT_RUN)
-    first = next(word for word in ("holds", "does not hold") if word in by_set.values())
-    return f"{first} on {', '.join(name for name, word in by_set.items() if word == first)}"
+    everywhere = len(by_set) == len(sets(registry.CLAIMS[claim].page))
+    for word in ("holds", "does not hold"):
+        if names := [name for name in by_set if by_set[name] == word]:
+            return word if everywhere and len(names) == len(by_set) else f"{word} on {', '.join(names)}"
+    return "undecided" if by_set else NOT_RUN
 
 
 def scoreboard() -> pd.DataFrame:

@@ -209,11 +209,12 @@ DECIDED = [
     ({("one", "a"): "holds", ("two", "a"): "holds", ("one", "b"): "holds", ("two", "b"): "holds"}, "holds"),
     ({("one", "a"): "holds", ("one", "b"): "undecided"}, "holds on a"),
     ({("one", "a"): "holds", ("two", "a"): "does not hold", ("one", "b"): "undecided"}, "does not hold on a"),
-    ({("one", "a"): "does not hold", ("two", "a"): "undecided"}, "does not hold"),
+    ({("one", "a"): "does not hold", ("one", "b"): "does not hold"}, "does not hold"),
+    ({("one", "a"): "does not hold", ("two", "a"): "undecided"}, "does not hold on a"),
     ({("one", "a"): "undecided", ("two", "a"): "holds"}, "undecided"),
     ({("one", "a"): "holds", ("two", "a"): "not run"}, "not run"),
-    ({("one", "a"): "holds", ("one", "b"): "not run"}, "holds"),
-    ({("shown only", "a"): "does not hold", ("one", "a"): "holds"}, "holds"),
+    ({("one", "a"): "holds", ("one", "b"): "not run"}, "holds on a"),
+    ({("shown only", "a"): "does not hold", ("one", "a"): "holds"}, "holds on a"),
     ({("shown only", "a"): "holds"}, "not run"),
 ]
 
@@ -225,6 +226,7 @@ def test_a_claim_holds_on_a_set_where_every_part_that_decides_it_does(parts, exp
         for (what, name), verdict in parts.items()
     ]
     columns = ["claim", "what", "set", "verdict", "decides"]
+    monkeypatch.setattr(evidence, "sets", lambda page: ("a", "b"))
     monkeypatch.setattr(evidence, "judged", lambda page: pd.DataFrame(rows, columns=columns))
     assert evidence.verdict("A1") == expected and evidence.verdict("A2") == "not run"
 

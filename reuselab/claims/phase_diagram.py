@@ -452,7 +452,7 @@ DECISIONS = {
             _WELL,
             f"gain, {_UNITS}, at 15 and 30 degrees and gamma 0.1 to 0.7, in every setting",
             0.02,
-            "gamma from 0.7 on: the claim is about little data",
+            "gamma above 0.7: the claim is about little data",
             partial(_strong, method=method),
         )
         for method, told in METHODS.items()

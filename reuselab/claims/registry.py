@@ -36,7 +36,8 @@ CLAIMS = {
         "In shallow models Alice takes in Bob's features as they correlate with hers; his accuracy rises "
         "with that correlation, and a new last layer uses even a weak one, most of all if it is global, and "
         "can flip its sign.",
-        "in one of the limits, trends and signs an effect smaller than matters",
+        "limits of her weights missed by .05, an accuracy off 1/2 by .01 where the model is useless, "
+        "a rise, loss or gain smaller than .01 to .05 where one is claimed",
         "one test for each part, at 1 %: limits of her weights, trend, useless at 0, hurt below 0, weakest "
         "alpha, sign, global over pairwise; residuals like noise; an interval that includes its zero leaves "
         "a part undecided",
@@ -73,8 +74,8 @@ CLAIMS = {
         "Attribution shows where Bob's success comes from: with correlated tasks he leans on Alice's half; "
         "the more blocks he retrains, the more on his own. (The paper uses attribution to see where "
         "transfer comes from; the sentence is ours.)",
-        "a share on the predicted half that rises by less than .05, by the methods that rank Bobs as "
-        "the loss of a half does",
+        "a share of integrated gradients on the predicted half that rises by less than .05, or one "
+        "that ranks Bobs as the loss of a half does with a correlation weaker than .3",
         "for each method whose shares rank Bobs as the loss of a half does: Page's trend p < 0.01 and no "
         "falling step, with k at the least rho and with rho for every k in between; an interval of the rise "
         "below zero does not hold, what is neither is undecided",
@@ -105,7 +106,7 @@ CLAIMS = {
         "deep_linear",
         "In a deep linear network the risks of training from scratch and of linear transfer follow closed "
         "forms.",
-        "a simulated risk that lies away from its formula by more than the margin",
+        "a simulated risk that lies away from its formula by more than 5 % in some setting",
         "largest distance of a simulated mean from its formula, in standard errors, below the Bonferroni "
         "bound at 1 %; undecided with fewer than 100 draws",
     ),
@@ -114,8 +115,8 @@ CLAIMS = {
         "phase_diagram",
         "With strong overlap linear transfer and fine-tuning help, most of all with little data; with weak "
         "overlap both can hurt.",
-        "at strong overlap and few data no gain, or none that shrinks with data; at weak overlap no "
-        "loss anywhere",
+        "at strong overlap a gain of less than .02, or one that does not shrink with data by .05; at "
+        "weak overlap no loss of .05",
         "intervals of simulated gains at 1 % (Bonferroni): above zero at strong overlap and more so with "
         "less data, below zero somewhere at weak overlap; on the other side it does not hold, across zero "
         "it is undecided",
@@ -124,7 +125,7 @@ CLAIMS = {
         B,
         "phase_diagram",
         "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
-        "a simulated gain that lies away from the exact one by more than the margin",
+        "a simulated gain that lies away from the exact one by more than .01 in some setting",
         "largest distance of a simulated mean from the exact one at finite d, in standard errors, over "
         "source samples and ridges below the Bonferroni bound at 1 %; undecided with fewer than 100 draws",
     ),
@@ -133,7 +134,8 @@ CLAIMS = {
         "phase_diagram",
         "Distances between the data distributions do not predict whether transfer helps; the overlap of the "
         "features does.",
-        "a gain that moves with the units, or does not move with the angle at one distance",
+        "a gain that moves by more than .01 with the units or the source's length, or falls by less "
+        "than .05 with the angle at one Kullback-Leibler distance",
         "linear transfer and fine-tuning, simulated: sweeps of the units and of the source vector's length "
         "leave the gain as it is, and at one Kullback-Leibler distance it falls as the angle widens "
         "(intervals at 1 %)",
@@ -142,7 +144,8 @@ CLAIMS = {
         B,
         "nonlinear",
         "Nonlinear (ReLU) networks show the same.",
-        "a gain that does not rise with overlap, or does not fall with data",
+        "a gain that rises by less than .05 with overlap or falls by less than .05 with data, or one "
+        "of less than .05 at the highest overlap and fewest data",
         "gain rises with measured overlap and falls with data (Page's trend test, p < 0.01), and its "
         "interval lies above zero at the highest overlap and least data (below zero: does not hold; across "
         "it: undecided)",
@@ -152,7 +155,7 @@ CLAIMS = {
         "deep_linear",
         "Fine-tuning a deep linear network ends where the scale conserved by gradient flow says, not at the "
         "published c = 1.",
-        "descent that ends away from the flow form by more than the margin, or within it of c = 1 everywhere",
+        "descent that ends away from the flow form by more than .01, or nowhere away from c = 1 by .05",
         "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside "
         "that of c = 1 in some; undecided where it is within both",
     ),

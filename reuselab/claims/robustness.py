@@ -147,7 +147,7 @@ def verdicts(by_seed: pd.DataFrame) -> pd.DataFrame:
     """
     judged = [
         evidence.judge({"": group.effect.to_numpy()}, EFFECTS[what].matters)
-        .drop(columns="set")
+        .drop(columns=["set", "setting"])
         .assign(what=what, **dict(zip(CHOICES, levels)))
         for (what, *levels), group in by_seed.groupby(["what", *CHOICES], sort=False)
     ]

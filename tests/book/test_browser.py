@@ -93,7 +93,6 @@ def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, 
 def move_sliders(view, key):
     handles = view.locator(".noUi-handle")
     handles.first.wait_for()
-    assert handles.count() >= 2
     frame = view.locator(".widget-subarea .rl-figure:visible")
     before = frame.screenshot()
     for handle in handles.all():

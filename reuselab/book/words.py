@@ -55,8 +55,8 @@ WORDS = {
         "How close the first task was is no guide to which network to take.",
     ),
     "A3": Words(
-        "With nothing correlated, neither tasks nor images, Bob still does better than random with Alice's "
-        "network.",
+        "With nothing correlated, neither tasks nor images, Bob still does better with Alice's network than "
+        "guessing, and than with the same network untrained.",
         "Bob beats both guessing and the same network untrained when nothing is correlated",
         "Bob does not beat both guessing and the same network untrained when nothing is correlated",
         "A network trained for an unrelated task can be worth more than an untrained one.",
@@ -68,7 +68,7 @@ WORDS = {
         "lower layers are the ones to keep, and the best number of retrained layers follows the correlation",
         "lower layers have no lead that matters, or the best number of retrained layers does not follow the "
         "correlation",
-        "For a distant task keep only the lowest layers; the best number is a rough gauge of the distance.",
+        "Of a network for a distant task keep the lowest layers at most, and compare with training from scratch.",
         "Choose the number of layers by trying, and do not read it as a gauge of how close two tasks are.",
     ),
     "A5": Words(
@@ -80,7 +80,8 @@ WORDS = {
         "Take a part of the input away to see what a network needs: attribution alone does not tell.",
     ),
     "A6": Words(
-        "Bob does well with Alice's dog-or-cat network if his task is close to hers in meaning.",
+        "Bob does well with Alice's dog-or-cat network if his task is close to hers in meaning. (Judged with "
+        "a network in Alice's place that learnt ImageNet's classes.)",
         "Bob gains from a network that learnt ImageNet's classes, dogs and cats among them",
         "Bob gains nothing that matters from a network that learnt ImageNet's classes",
         "For photographs, start from a network that was trained on the same kind of things.",
@@ -157,13 +158,13 @@ HEADLINES = (
         "A3",
         "better than her network untrained",
         "Alice's training helps Bob: the same network untrained serves him less well",
-        "Alice's training brings Bob nothing that matters over the same network untrained",
+        "Bob does no better with Alice's network than with the same network untrained",
     ),
     ("A2", "rises with rho", WORDS["A2"].holds, WORDS["A2"].fails),
     (
         "A4",
         "lower layers at rho = 0",
-        "it is best to keep only Alice's lower layers when the tasks have nothing in common",
+        "of Alice's layers the lower ones alone serve Bob better when the tasks have nothing in common",
         "lower layers have no lead that matters, even when the tasks have nothing in common",
     ),
     (
@@ -185,7 +186,7 @@ HEADLINES = (
         "A2",
         "rises with phi",
         "Bob does better the more the pixels of the two images correlate",
-        "a correlation of the two images' pixels brings Bob nothing that matters",
+        "Bob does no better the more the pixels of the two images correlate",
     ),
 )  # fmt: skip
 

@@ -68,7 +68,8 @@ HEEDED = (
 SMALL = """
 :::{admonition} Built at the preset smoke
 :class: warning
-Small runs that test the machinery: what a page's own run says means little. The verdicts of the evidence are those of any book.
+Small runs that test the machinery: what a page's own run says means little.
+The verdicts of the evidence are those of any book.
 `make book` builds the book at the preset quick.
 :::
 """

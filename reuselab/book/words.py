@@ -68,7 +68,8 @@ WORDS = {
         "lower layers are the ones to keep, and the best number of retrained layers follows the correlation",
         "lower layers have no lead that matters, or the best number of retrained layers does not follow the "
         "correlation",
-        "Of a network for a distant task keep the lowest layers at most, and compare with training from scratch.",
+        "Of a network for a distant task keep the lowest layers at most, and compare with training from "
+        "scratch.",
         "Choose the number of layers by trying, and do not read it as a gauge of how close two tasks are.",
     ),
     "A5": Words(

@@ -278,7 +278,7 @@ DECISIONS = {
         "A5",
         _SEEN,
         "rise with rho from 0 to .75 of the share of integrated gradients on Alice's half, mean over k = 1 "
-        "to 4",
+        "to 4; Bob's own pairs at her rho, so that her half tells of his label",
         0.05,
         "rho = 1, where the two tasks are one",
         _on_her_half,

@@ -316,7 +316,7 @@ DECISIONS = {
         _CLOSED,
         _SHARE,
         0.05,
-        "gamma from 0.8 to 1.25, where means converge slowly, and sigma = 0",
+        "gamma between 0.8 and 1.25, where means converge slowly, and sigma = 0",
         lambda table: _off(table, "scratch"),
         equal=True,
     ),

@@ -17,9 +17,9 @@ A, B, OURS = "Mohamud & Brink 2026", "Tahir, Ganguli & Rotskoff 2025", "ours"
 class Claim:
     """A claim in our words, who makes it, and the page that tests it.
 
-    refuted: what in the evidence (see `evidence`) would have refuted it, written down before that was made;
-    the tests themselves stand in `DECISIONS` of the page's module. rule: how a single run of the page, which
-    decides nothing, is read.
+    refuted: what in the evidence (see `evidence`) would refute it, in words; the tests themselves, where
+    there are any yet, stand in `DECISIONS` of the page's module and were written down before the runs. rule: how a
+    single run of the page, which decides nothing, is read.
     """
 
     source: str
@@ -64,7 +64,7 @@ CLAIMS = {
         "With little correlation it is preferable to reuse only lower layers, and the best number of "
         "retrained layers is indicative of the correlation.",
         "at rho = 0 a lead of lower layers over upper ones of less than .02, or a best number of "
-        "layers whose rank correlation with rho is weaker than .3",
+        "layers that falls with rho by a rank correlation weaker than .3",
         "at the lowest rho, cuts in the lower half beat cuts in the upper half; the best number of blocks "
         "falls with rho (p < 0.01) and tells it better than chance",
     ),
@@ -84,7 +84,8 @@ CLAIMS = {
         A,
         "dogs_and_cats",
         "Bob reuses Alice's dog-or-cat network effectively if his task is semantically correlated with hers.",
-        "a lead over scratch, or over the same network untrained, of less than .05",
+        "a lead over the same network untrained that rises by less than .05 from tasks far in meaning to "
+        "near ones, the same classes left out",
         "Page's trend test p < 0.01 and no falling step of his lead over a random network, from vehicles to "
         "the same classes, for one Alice and for one Bob; on other animals and the same classes that lead, "
         "and the one over scratch, above zero; an interval below zero does not hold, what is neither is "
@@ -125,7 +126,8 @@ CLAIMS = {
         B,
         "phase_diagram",
         "A source task learnt from a finite sample, and ridge regularisation, change the gain as computed.",
-        "a simulated gain that lies away from the exact one by more than .01 in some setting",
+        "a simulated risk of linear transfer that lies away from the exact one by more than .01 in some "
+        "setting",
         "largest distance of a simulated mean from the exact one at finite d, in standard errors, over "
         "source samples and ridges below the Bonferroni bound at 1 %; undecided with fewer than 100 draws",
     ),

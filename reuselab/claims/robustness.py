@@ -14,8 +14,8 @@ from reuselab.experiment import models
 from reuselab.runs.study import grid, study
 
 ABOUT = (
-    "The claims A2, A3 and A4 are measured again with another network, other learning rates, more or fewer "
-    "pairs. How many of these choices keep the verdict, and which of them matters most?"
+    "The claims A2 and A3 and the first half of A4 are measured again with another network, other learning "
+    "rates, more or fewer pairs. How many of these choices keep the verdict, and which of them matters most?"
 )
 FIRST_SEED, SEEDS = evidence.FIRST_SEED + 100, 5
 RULES = {"seeds": integer(2, SEEDS)}

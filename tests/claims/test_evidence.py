@@ -209,6 +209,7 @@ def test_what_a_paper_does_not_say_decides_none_of_its_claims():
 DECIDED = [
     ({("one", "a"): "holds", ("two", "a"): "holds", ("one", "b"): "holds", ("two", "b"): "holds"}, "holds"),
     ({("one", "a"): "holds", ("one", "b"): "undecided"}, "holds on a"),
+    ({("one", "a"): "does not hold", ("one", "b"): "holds"}, "holds on b; does not hold on a"),
     ({("one", "a"): "holds", ("two", "a"): "does not hold", ("one", "b"): "undecided"}, "does not hold on a"),
     ({("one", "a"): "does not hold", ("one", "b"): "does not hold"}, "does not hold"),
     ({("one", "a"): "does not hold", ("two", "a"): "undecided"}, "does not hold on a"),

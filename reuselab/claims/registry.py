@@ -18,8 +18,8 @@ class Claim:
     """A claim in our words, who makes it, and the page that tests it.
 
     refuted: what in the evidence (see `evidence`) would refute it, in words; the tests themselves, where
-    there are any yet, stand in `DECISIONS` of the page's module and were written down before the runs. rule: how
-    a single run of the page, which decides nothing, is read.
+    there are any yet, stand in `DECISIONS` of the page's module and were written down before the runs.
+    rule: how a single run of the page, which decides nothing, is read.
     """
 
     source: str

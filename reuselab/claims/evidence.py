@@ -113,7 +113,7 @@ def make(page: str, name: str) -> Path:
     rows, shared = getattr(module(page), "evidence_rows", lambda name: _study(page, name))(name)
     path = path_of(page, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.round(4).to_csv(path, index=False)
+    rows.round(4).to_csv(path, index=False, float_format="%.7g")
     made = {"made": time.strftime("%Y-%m-%d"), "seconds": round(time.perf_counter() - start)}
     path.with_suffix(".json").write_text(json.dumps(machine() | made | {"cells": shared}, indent=1) + "\n")
     return path

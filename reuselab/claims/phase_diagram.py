@@ -490,26 +490,18 @@ DECISIONS = {
         equal=True,
     ),
     **{
-        f"{told}: units of y do not matter": evidence.Decision(
+        f"{told}: {scaled} not matter": evidence.Decision(
             "B4",
             _FATE,
-            f"what the gain changes as y is measured in units of 0.001 and 1,000, {_UNITS}",
+            f"what the gain changes as {changed}, {_UNITS}",
             0.01,
             "nothing",
-            partial(_change, method=method, study=UNITS),
+            partial(_change, method=method, study=study),
             equal=True,
         )
-        for method, told in METHODS.items()
-    },
-    **{
-        f"{told}: the source's length does not matter": evidence.Decision(
-            "B4",
-            _FATE,
-            f"what the gain changes as the source vector has length 0.03 and 32, {_UNITS}",
-            0.01,
-            "nothing",
-            partial(_change, method=method, study=LENGTH),
-            equal=True,
+        for study, scaled, changed in (
+            (UNITS, "units of y do", "y is measured in units of 0.001 and 1,000"),
+            (LENGTH, "the source's length does", "the source vector has length 0.03 and 32"),
         )
         for method, told in METHODS.items()
     },

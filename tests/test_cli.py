@@ -432,31 +432,12 @@ def test_a_real_process_refuses_too(tmp_path):
 
 
 def test_run_leaves_notebook_html_and_table(tmp_path):
-    done = reuselab(
-        "run",
-        "task_correlation",
-        "--preset",
-        "smoke",
-        "-p",
-        "base",
-        "digits",
-        "-p",
-        "rhos",
-        "[0, 1]",
-        "-p",
-        "retrains",
-        "[1]",
-        "-p",
-        "seeds",
-        "2",
-        "-p",
-        "alice_pairs",
-        "500",
-        "-o",
-        str(tmp_path / "new" / "out"),
-    )
-    assert done.returncode == 0, done.stderr
+    small = {"base": "digits", "rhos": "[0, 1]", "retrains": "[1]", "seeds": 2}
+    small |= {"alice_pairs": 500, "alice_epochs": 1, "bob_epochs": 2}
+    given = [str(part) for name, value in small.items() for part in ("-p", name, value)]
     out = tmp_path / "new" / "out"
+    done = reuselab("run", "task_correlation", "--preset", "smoke", *given, "-o", str(out))
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
         str(out / f"task_correlation{kind}")
         for kind in (".ipynb", ".html", ".csv", "_claims.csv", "_rivals.csv")

@@ -186,17 +186,18 @@ def test_a_page_needs_no_other_place(tmp_path):
     with open(tmp_path / "notebooks" / "presets.yml", "a") as presets:
         presets.write("made:\n  smoke: {throws: 3}\n  paper: {throws: 100}\n")
     run = (
-        "import sys; from pathlib import Path; from reuselab.book import build, pages; "
-        "build.execute('made', pages.parameters('made', 'smoke', {}), Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from photographs import execute; "
+        "from reuselab.book import pages; "
+        "execute('made', pages.parameters('made', 'smoke', {}), Path(sys.argv[1]))"
     )
     subprocess.run(
-        [sys.executable, "-c", run, tmp_path / "out"],
+        [sys.executable, "-c", run, tmp_path],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT / 'tests'}"},
         check=True,
         capture_output=True,
     )
-    assert pd.read_csv(tmp_path / "out" / "made.csv").score.tolist() == [0.5] * 3
+    assert pd.read_csv(tmp_path / "made.csv").score.tolist() == [0.5] * 3
 
 
 @pytest.mark.parametrize("name", pages.pages())

@@ -1,6 +1,5 @@
 """Do ReLU networks show the same (Tahir, Ganguli & Rotskoff 2025, B5)?"""
 
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -85,7 +84,7 @@ def _each(jobs: Sequence[partial], workers: int) -> list[list[dict]]:
     """What every job returns, in order."""
     if workers == 1:
         return [relu.one_thread(job) for job in jobs]
-    with ProcessPool(max_workers=workers, context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPool(max_workers=workers, context=study.forks()) as pool:
         return [future.result() for future in [pool.schedule(relu.one_thread, args=[job]) for job in jobs]]
 
 

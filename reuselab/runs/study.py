@@ -375,11 +375,16 @@ def _dask(client: Any, limit: float | None) -> Iterator[_Pool]:
         executor.shutdown(wait=False)
 
 
-@contextmanager
-def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
-    """Forks of one process that has imported what takes seconds, kept for the studies that follow."""
+def forks() -> Any:
+    """The context of forks of one process that has imported what takes seconds, kept for what follows."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "torch._dynamo"])  # the second is what a first step imports
+    return context
+
+
+@contextmanager
+def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
+    context = forks()
     begun = context.Semaphore(0)
     pool = ProcessPool(workers, initializer=_begin, initargs=[begun, dict(os.environ)], context=context)
     try:

@@ -38,7 +38,7 @@ function laboratoryEngine() {
 
   // One letter a pixel, a to q for 0 to 16, and one digit a label, as reuselab/book/laboratory.py writes them.
   function unpack({ pixels, labels }) {
-    const grey = Float32Array.from(pixels, (letter) => Math.round((letter.charCodeAt(0) - 97) * 255 / 16));
+    const grey = Float64Array.from(pixels, (letter) => Math.round((letter.charCodeAt(0) - 97) * 255 / 16));
     return indexed(grey, Uint8Array.from(labels, Number));
   }
 
@@ -50,7 +50,7 @@ function laboratoryEngine() {
 
   // A quarter turn to the left.
   function turned(images) {
-    const out = new Float32Array(images.length);
+    const out = new Float64Array(images.length);
     for (let at = 0; at < images.length; at += PIXELS)
       for (let row = 0; row < SIDE; row++)
         for (let column = 0; column < SIDE; column++)
@@ -112,7 +112,7 @@ function laboratoryEngine() {
 
   // n pairs: { x [n, 128], alice [n], bob [n] }. bases: of either half; statistics: `moments` of the training images.
   function sample(bases, statistics, n, rho, phi, random) {
-    const pairs = { x: new Float32Array(n * 2 * PIXELS), alice: new Uint8Array(n), bob: new Uint8Array(n), n };
+    const pairs = { x: new Float64Array(n * 2 * PIXELS), alice: new Uint8Array(n), bob: new Uint8Array(n), n };
     labelPairs(n, rho, random).forEach(([a, b], i) => {
       const halves = [a, b].map((label, side) => {
         const from = memberOf(bases[side], label, random) * PIXELS;
@@ -133,8 +133,8 @@ function laboratoryEngine() {
       const inputs = block === 0 ? 2 * PIXELS : WIDTH, outputs = name === 'head' ? CLASSES : WIDTH;
       const bound = 1 / Math.sqrt(inputs), draw = () => (2 * random() - 1) * bound;
       return {
-        weight: Float32Array.from({ length: outputs * inputs }, draw),
-        bias: Float32Array.from({ length: outputs }, draw), inputs, outputs,
+        weight: Float64Array.from({ length: outputs * inputs }, draw),
+        bias: Float64Array.from({ length: outputs }, draw), inputs, outputs,
       };
     });
   }
@@ -177,7 +177,7 @@ function laboratoryEngine() {
   function forward(net, x, n, first = 0, last = net.length) {
     const outputs = [x];
     for (let block = first; block < last; block++) {
-      const out = new Float32Array(n * net[block].outputs);
+      const out = new Float64Array(n * net[block].outputs);
       linear(net[block], outputs.at(-1), n, out, block < net.length - 1);
       outputs.push(out);
     }
@@ -214,7 +214,7 @@ function laboratoryEngine() {
 
   // delta [n, outputs] through a layer to its inputs, [n, inputs]; of a ReLU below, what it gave is `x`.
   function backward({ weight, inputs, outputs }, delta, n, x) {
-    const below = new Float32Array(n * inputs);
+    const below = new Float64Array(n * inputs);
     for (let row = 0; row < n; row++) {
       const from = row * inputs;
       for (let o = 0; o < outputs; o++) {
@@ -238,7 +238,7 @@ function laboratoryEngine() {
 
   // PyTorch's AdamW, for one array of weights.
   function adamW(size) {
-    const m = new Float32Array(size), v = new Float32Array(size);
+    const m = new Float64Array(size), v = new Float64Array(size);
     let count = 0;
     return (weights, slopes, lr, decay) => {
       count++;
@@ -260,7 +260,7 @@ function laboratoryEngine() {
     const lr = oneCycle(recipe.lr, recipe.epochs * batches), top = net.slice(frozen);
     const inputs = forward(net, x, n, 0, frozen).at(-1), size = inputs.length / n;
     const weights = top.flatMap((layer) => [layer.weight, layer.bias]);
-    const slopes = weights.map((array) => new Float32Array(array.length));
+    const slopes = weights.map((array) => new Float64Array(array.length));
     const optimizers = weights.map((array) => adamW(array.length));
     let step = 0;
     for (let epoch = 0; epoch < recipe.epochs && top.length; epoch++) {
@@ -268,13 +268,13 @@ function laboratoryEngine() {
       let total = 0, from = 0;
       for (let batch = 0; batch < batches; batch++, step++) {
         const count = Math.floor(n / batches) + (batch < n % batches ? 1 : 0), chosen = order.subarray(from, from + count);
-        const batchX = new Float32Array(count * size), batchLabels = new Uint8Array(count);
+        const batchX = new Float64Array(count * size), batchLabels = new Uint8Array(count);
         chosen.forEach((index, row) => {
           batchX.set(inputs.subarray(index * size, (index + 1) * size), row * size);
           batchLabels[row] = labels[index];
         });
         const outputs = forward(top, batchX, count);
-        let delta = new Float32Array(count * CLASSES);
+        let delta = new Float64Array(count * CLASSES);
         total += crossEntropy(outputs.at(-1), batchLabels, count, delta);
         for (let block = top.length - 1; block >= 0; block--) {
           gradient(top[block], outputs[block], delta, count, { weight: slopes[2 * block], bias: slopes[2 * block + 1] });
@@ -303,7 +303,7 @@ function laboratoryEngine() {
   function answer(net, x) {
     const outputs = forward(net, x, 1), own = outputs.at(-1), best = largest(own), highest = own[best];
     const weights = Array.from(own, (value) => Math.exp(value - highest)), sum = weights.reduce((a, b) => a + b);
-    let delta = new Float32Array(CLASSES);
+    let delta = new Float64Array(CLASSES);
     delta[best] = 1;
     for (let block = net.length - 1; block >= 0; block--)
       delta = backward(net[block], delta, 1, block ? outputs[block] : null);
@@ -337,7 +337,7 @@ function laboratoryEngine() {
       },
       // Two halves of 64 grey levels, both upright, as the networks see them.
       pair(setting, alice, bob) {
-        const name = setting.bob_base || 'digits', x = new Float32Array(2 * PIXELS);
+        const name = setting.bob_base || 'digits', x = new Float64Array(2 * PIXELS);
         join(alice, name === 'turned' ? turned(bob) : bob, setting.phi, [tones.digits, tones[name]], x);
         return x;
       },

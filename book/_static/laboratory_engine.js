@@ -6,6 +6,7 @@ function laboratoryEngine() {
   'use strict';
   const CLASSES = 10, SIDE = 8, PIXELS = SIDE * SIDE, WIDTH = 128, BLOCKS = ['dense1', 'dense2', 'dense3', 'head'];
   const USES = ['alice_pairs', 'alice_weights', 'alice_order', 'bob_pairs', 'bob_weights', 'bob_order', 'test_pairs'];
+  const TEST_PAIRS = 1000;
   const RECIPE = { batch: 128, lr: 4e-3, weightDecay: 1e-2 };
 
   // Random numbers.
@@ -198,7 +199,7 @@ function laboratoryEngine() {
     return loss / n;
   }
 
-  // Adds the gradient of one layer to `sums`, { weight, bias }: delta [n, outputs] against x [n, inputs].
+  // Puts the gradient of one layer into `sums`, { weight, bias }: delta [n, outputs] against x [n, inputs].
   function gradient({ inputs, outputs }, x, delta, n, sums) {
     sums.weight.fill(0);
     sums.bias.fill(0);
@@ -332,12 +333,12 @@ function laboratoryEngine() {
     const tones = { digits: moments(sets.digits.train), turned: moments(sets.turned.train) };
     return {
       draw(setting, split, n, rho, random) {
-        const names = ['digits', setting.bob_base || 'digits'];
+        const names = ['digits', setting.bob_base];
         return sample(names.map((name) => sets[name][split]), names.map((name) => tones[name]), n, rho, setting.phi, random);
       },
       // Two halves of 64 grey levels, both upright, as the networks see them.
       pair(setting, alice, bob) {
-        const name = setting.bob_base || 'digits', x = new Float64Array(2 * PIXELS);
+        const name = setting.bob_base, x = new Float64Array(2 * PIXELS);
         join(alice, name === 'turned' ? turned(bob) : bob, setting.phi, [tones.digits, tones[name]], x);
         return x;
       },
@@ -358,13 +359,13 @@ function laboratoryEngine() {
 
   // An Alice and three Bobs: over her blocks, over her network untrained, and from scratch.
   //
-  // A network that is not trained is yielded once. setting: the names of a cell of `reuselab`. quiet: accuracies are
+  // setting: the names of a cell of `reuselab`. quiet: accuracies are
   // looked at once, when a network is done. Yields as `watched`, and at the end { who: "all", accuracies, nets }.
   function* experiment(lab, setting, quiet = false) {
-    const of = (use) => stream(setting.seed, use), rho = setting.bob_rho ?? setting.rho;
+    const of = (use) => stream(setting.seed, use), rho = setting.bob_rho === '' ? setting.rho : Number(setting.bob_rho);
     const hers = lab.draw(setting, 'train', setting.alice_pairs, setting.rho, of('alice_pairs'));
     const his = lab.draw(setting, 'train', setting.bob_pairs, rho, of('bob_pairs'));
-    const test = lab.draw(setting, 'test', setting.test_pairs, rho, of('test_pairs'));
+    const test = lab.draw(setting, 'test', TEST_PAIRS, rho, of('test_pairs'));
     const untrained = build(of('alice_weights')), fresh = build(of('bob_weights'));
     const alice = untrained.map(copy);
     const nets = {
@@ -390,9 +391,118 @@ function laboratoryEngine() {
     yield { who: 'all', accuracies, nets };
   }
 
+  // Settings, in an address and out of it. Names are those of a cell of `reuselab`.
+
+  const whole = (start, low, high) => ({ start, low, high, whole: true });
+  const SETTINGS = {
+    rho: { start: 0.75, low: 0, high: 1 },
+    bob_rho: { start: '0', options: ['0', ''] },
+    phi: { start: 0, low: -1, high: 1 },
+    bob_base: { start: 'turned', options: ['turned', 'digits'] },
+    retrain: whole(2, 0, BLOCKS.length),
+    init: { start: 'fresh', options: ['fresh', 'alice'] },
+    alice_pairs: whole(4000, 10, 8000),
+    alice_epochs: whole(8, 1, 40),
+    bob_pairs: whole(100, 10, 4000),
+    bob_epochs: whole(40, 1, 200),
+    seed: whole(0, 0, 99999),
+  };
+
+  const starts = () => Object.fromEntries(Object.entries(SETTINGS).map(([name, rule]) => [name, rule.start]));
+
+  // The value of a setting, from its text; an Error in one line where it cannot be.
+  function value(name, text) {
+    const rule = SETTINGS[name], shown = text.length > 40 ? `${text.slice(0, 37)}...` : text;
+    if (rule.options) {
+      if (rule.options.includes(text)) return text;
+      throw Error(`${name} must be one of ${rule.options.map((option) => option || "''").join(', ')}, not ${shown}`);
+    }
+    const number = /^-?\d+(\.\d*)?$/.test(text) ? Number(text) : NaN;
+    if (number >= rule.low && number <= rule.high && !(rule.whole && number % 1)) return number;
+    throw Error(`${name} must be a ${rule.whole ? 'whole ' : ''}number from ${rule.low} to ${rule.high}, not ${shown}`);
+  }
+
+  // An address's part after # to a whole setting, and one line on what in it was refused, "" where nothing was.
+  function fromAddress(hash) {
+    const setting = starts(), refused = [];
+    for (const [name, text] of new URLSearchParams(hash.replace(/^#/, ''))) {
+      try {
+        if (!Object.hasOwn(SETTINGS, name)) throw Error(`there is no setting ${name.slice(0, 40)}`);
+        setting[name] = value(name, text);
+      } catch (error) {
+        refused.push(error.message);
+      }
+    }
+    return { setting, refused: refused.slice(0, 3).join('; ') };
+  }
+
+  const toAddress = (setting) => `#${new URLSearchParams(setting)}`;
+
+  // Drawings: strokes, lists of points [x, y], to grey levels [64], as the digits were made:
+  // fitted into 32 x 32 black or white points, of which those in each 4 x 4 are counted.
+  function grey(strokes) {
+    const points = strokes.flat(), out = new Float64Array(PIXELS);
+    if (!points.length) return out;
+    const xs = points.map(([x]) => x), ys = points.map(([, y]) => y);
+    const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+    const scale = 28 / Math.max(right - left, bottom - top, 0.2), pen = 2;
+    const fit = ([x, y]) => [(x - (left + right) / 2) * scale + 16, (y - (top + bottom) / 2) * scale + 16];
+    const segments = strokes.flatMap((stroke) => stroke.map((point, i) => [fit(stroke[Math.max(0, i - 1)]), fit(point)]));
+    for (let row = 0; row < 32; row++)
+      for (let column = 0; column < 32; column++)
+        if (segments.some((segment) => distance(column + 0.5, row + 0.5, segment) < pen))
+          out[Math.floor(row / 4) * SIDE + Math.floor(column / 4)] += 1;
+    return out.map((count) => Math.round(count * 255 / 16));
+  }
+
+  function distance(x, y, [[x0, y0], [x1, y1]]) {
+    const dx = x1 - x0, dy = y1 - y0, length = dx * dx + dy * dy;
+    const along = length ? Math.max(0, Math.min(1, ((x - x0) * dx + (y - y0) * dy) / length)) : 0;
+    return Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
+  }
+
+  // Networks that `reuselab export-network` wrote: { setting, nets: { alice, bob } }; an Error in one line for anything else.
+  function read(text) {
+    let file;
+    try { file = JSON.parse(text); } catch { throw Error('this file is no JSON'); }
+    if (file?.format !== 'reuselab network 1') throw Error('this file was not written by reuselab export-network');
+    const given = Object.entries(file.cell ?? {}).filter(([name]) => Object.hasOwn(SETTINGS, name));
+    const setting = { ...starts(), ...Object.fromEntries(given.map(([name, one]) => [name, value(name, String(one))])) };
+    const shape = build(() => 0.5);
+    const nets = Object.fromEntries(['alice', 'bob'].map((who) => [who, shape.map((layer, block) => {
+      const { weight, bias } = file[who]?.[block] ?? {};
+      return { ...layer, weight: numbers(weight, layer.weight.length, who), bias: numbers(bias, layer.bias.length, who) };
+    })]));
+    return { setting, nets };
+  }
+
+  function numbers(given, length, who) {
+    const right = Array.isArray(given) && given.length === length && given.every(Number.isFinite);
+    if (!right) throw Error(`this file holds no whole network of ${who}`);
+    return Float64Array.from(given);
+  }
+
+  // Mean and half of its 95 % t-interval; quantiles: of t at .975 by degrees of freedom, from 1.
+  function interval(values, quantiles) {
+    const { mean, error } = spread(values);
+    return { mean, half: quantiles[values.length - 2] * error, n: values.length };
+  }
+
+  function spread(values) {
+    const n = values.length, mean = values.reduce((a, b) => a + b, 0) / n;
+    return { mean, error: Math.sqrt(values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (n - 1) / n) };
+  }
+
+  // Difference of two means and half of its interval, with the degrees of freedom of the smaller sample: a wide one.
+  function difference(ones, others, quantiles) {
+    const [one, other] = [ones, others].map(spread), freedom = Math.min(ones.length, others.length) - 1;
+    return { mean: one.mean - other.mean, half: quantiles[freedom - 1] * Math.hypot(one.error, other.error) };
+  }
+
   return {
-    BLOCKS, CLASSES, PIXELS, RECIPE, SIDE, accuracy, answer, build, copy, experiment, forward, join, labelPairs, laboratory, logits,
-    mixing, moments, oneCycle, permutation, reuse, sample, shareRight, stream, train, turned, unpack,
+    BLOCKS, CLASSES, PIXELS, RECIPE, SETTINGS, SIDE, accuracy, answer, build, copy, difference, experiment, forward,
+    fromAddress, grey, interval, join, labelPairs, laboratory, logits, mixing, moments, oneCycle, permutation, read, reuse,
+    sample, shareRight, stream, toAddress, train, turned, unpack, value,
   };
 }
 if (typeof module !== 'undefined') module.exports = laboratoryEngine();

@@ -20,7 +20,9 @@ FORMAT = "reuselab network 1"
 MOST_SEEDS = 40
 # What the page cannot change, so that an exported cell must have it.
 FIXED = {"base": "digits", "network": "mlp", "layout": "beside", "swap": False, "probe": False}
-EVIDENCE = evidence.FOLDER / "robustness_specifications.csv"  # its rows of the MLP are the laboratory's setting
+EVIDENCE = (
+    evidence.FOLDER / "robustness_specifications.csv"
+)  # its rows of the MLP are the laboratory's setting
 
 PAGE = """<div id="rl-laboratory" class="rl-laboratory"><p>The laboratory needs JavaScript.</p></div>
 <script type="application/json" id="rl-laboratory-data">{}</script>
@@ -109,6 +111,4 @@ def export(cell: Cell) -> str:
 def layers(net: models.Network) -> list[dict[str, list[float]]]:
     """Weights [outputs, inputs] row by row, and biases, of an MLP's layers from the input to the head."""
     linears = (module for module in net.cpu().modules() if isinstance(module, nn.Linear))
-    return [
-        {"weight": linear.weight.flatten().tolist(), "bias": linear.bias.tolist()} for linear in linears
-    ]
+    return [{"weight": linear.weight.flatten().tolist(), "bias": linear.bias.tolist()} for linear in linears]

@@ -118,7 +118,7 @@ def test_an_address_holds_the_whole_setting():
     setting, refused = run(
         """() => {
           const start = engine.fromAddress('').setting;
-          const own = { ...start, rho: 0.35, bob_rho: '', phi: -0.5, bob_base: 'digits', init: 'alice', seed: 12 };
+          const own = { ...start, rho: 0.35, bob_rho: '', phi: -0.5, bob_base: 'digits', init: 'alice' };
           const again = engine.fromAddress(engine.toAddress(own));
           return [[own, again.setting], again.refused];
         }"""

@@ -417,7 +417,7 @@ function laboratoryEngine() {
       if (rule.options.includes(text)) return text;
       throw Error(`${name} must be one of ${rule.options.map((option) => option || "''").join(', ')}, not ${shown}`);
     }
-    const number = /^-?\d+(\.\d*)?$/.test(text) ? Number(text) : NaN;
+    const number = /^-?\d+(\.\d*)?(e-?\d+)?$/.test(text) ? Number(text) : NaN;
     if (number >= rule.low && number <= rule.high && !(rule.whole && number % 1)) return number;
     throw Error(`${name} must be a ${rule.whole ? 'whole ' : ''}number from ${rule.low} to ${rule.high}, not ${shown}`);
   }

@@ -101,7 +101,8 @@ def export(cell: Cell) -> str:
     with cells.repeatable():
         alice_net = cells.train_alice(cell)
         bob_net = cells.train_bob(cell, alice_net)
-    shown = {"rho": cell.rho, "phi": cell.phi, "bob_base": cell.bob_base or "digits"}
+    shown = {name: getattr(cell, name) for name in ("rho", "phi", "retrain", "init")}
+    shown["bob_base"] = cell.bob_base or "digits"
     return json.dumps(
         {"format": FORMAT, "cell": shown, "alice": layers(alice_net), "bob": layers(bob_net)},
         allow_nan=False,

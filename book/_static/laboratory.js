@@ -233,7 +233,7 @@
     if (runs.length < 2) return '';
     const leads = engine.interval(runs.map((run) => run.bob - run.scratch), data.quantiles);
     const words = leads.mean - leads.half > 0 ? 'Reuse helps Bob here' : leads.mean + leads.half < 0 ? 'Reuse harms Bob here' : 'Whether reuse helps is open';
-    return `${words}: he leads scratch by ${shown(leads, '+')} over ${leads.n} seeds.`;
+    return `${words}: his accuracy less that from scratch is ${shown(leads, '+')} over ${leads.n} seeds.`;
   }
 
   function keptRows() {

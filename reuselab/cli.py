@@ -206,6 +206,31 @@ def export(file: Path) -> None:
     click.echo(f"{len(table):,} rows in {file}")
 
 
+@cli.command(name="export-network")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-p",
+    "--parameter",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="a parameter of the cell, as in `study`",
+)
+def export_network(file: Path, given: tuple[tuple[str, str], ...]) -> None:
+    """Train an Alice and a Bob, and write them as FILE, JSON, for the book's laboratory."""
+    from reuselab.book import laboratory
+
+    with _refusals():
+        cell = laboratory.checked(_values(given))
+        try:
+            file.open("a").close()
+        except OSError as error:
+            raise ValueError(f"cannot write {file}: {error.strerror}") from None
+    file.write_text(laboratory.export(cell))
+    click.echo(f"Alice and Bob are in {file}")
+
+
 @cli.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
 def import_(file: Path) -> None:

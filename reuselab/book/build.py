@@ -35,7 +35,7 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import agreement, front, kept, pages, photographs, words
+from reuselab.book import agreement, front, kept, laboratory, pages, photographs, words
 from reuselab.book.kernel import Kernel, end_with_parent
 from reuselab.book.words import plain
 from reuselab.check import Failed
@@ -330,6 +330,7 @@ def _build(preset: str) -> Path:
     for name, table in tables.items():
         table.to_csv(source / "book" / f"{name}.csv", index=False)
     front.write(source / "book")
+    laboratory.write(source / "book")
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 
 

@@ -44,18 +44,21 @@ def guard(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
         if button.pop("javascript", None):
             button |= {"type": "link", "url": "#"}
     if app.config.content_security_policy:
-        context["metatags"] = _policy(app, template, context) + context.get("metatags", "")
+        context["metatags"] = _policy(app, pagename, template, context) + context.get("metatags", "")
 
 
-def _policy(app: Sphinx, template: str, context: dict[str, Any]) -> str:
+def _policy(app: Sphinx, pagename: str, template: str, context: dict[str, Any]) -> str:
     """The policy for a page as a `meta` element.
 
     The scripts within it that may run are told by their hashes: those in the same page without its text.
+    A page whose own head says `blob_workers: true` may begin workers from what its scripts hold.
     """
     empty = context | {"body": "", "title": "", "metatags": "", "toc": ""}
     frame = app.builder.templates.render(template, empty)
     scripts = map(_hash, dict.fromkeys(SCRIPT.findall(frame)))
     sources = SOURCES | {"script-src": " ".join((OWN, *scripts))}
+    if app.env.metadata.get(pagename, {}).get("blob_workers"):
+        sources["worker-src"] = "blob:"
     policy = "; ".join(f"{what} {where}" for what, where in sources.items())
     return f'\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />'
 

@@ -481,7 +481,7 @@ DECISIONS = {
 
 
 def spectrum(setting: shallow.Setting, coupling: str) -> dict[str, list[float]]:
-    """Eigenvalues of the full coupling (alpha = 1), and on its eigenvectors Alice's task and Bob's, [2k] each.
+    """Eigenvalues of the full coupling (alpha = 1); on its eigenvectors Alice's task and Bob's, [2k] each.
 
     At any alpha Sigma has the same eigenvectors, but for the sign of Bob's group.
     """

@@ -36,8 +36,12 @@ def draws(**ranges):
 
 SOURCE = draws(gammaSource=(0.1, 4.1), sigmaSource=(0.05, 1.5), length=(0.1, 2))
 BASIC = draws(gamma=(0.01, 2), theta=(0, np.pi), sigma=(0, 1.5), depth=(2, 12), ridge=(0.01, 3))
-BASIC["depth"] = BASIC["depth"].round()
-WHOLE = {"gammaSource": SOURCE["gammaSource"], "sigmaSource": SOURCE["sigmaSource"], "length": SOURCE["length"]}
+BASIC["depth"] = BASIC["depth"].round().astype(int)
+WHOLE = {
+    "gammaSource": SOURCE["gammaSource"],
+    "sigmaSource": SOURCE["sigmaSource"],
+    "length": SOURCE["length"],
+}
 FROM = dict(gamma_source=WHOLE["gammaSource"], sigma_source=WHOLE["sigmaSource"], length=WHOLE["length"])
 G, T, S, L = (BASIC[name] for name in ("gamma", "theta", "sigma", "depth"))
 PAIR = draws(rho=(0, 1), phi=(-0.999, 1), share=(0, 0.99))
@@ -100,7 +104,9 @@ def shallow_calls():
         spectrum = json.dumps(claim.spectrum(setting, coupling))
         for lam, steps in [(0.3, np.inf), (0.0, 40), (0.1, 400)]:
             times = "Infinity" if np.isinf(steps) else steps
-            code = f"(({{ratio, r}}) => [ratio, r])(F.theory({spectrum}, p.alpha, {lam}, {times}, {setting.lr}))"
+            code = (
+                f"(({{ratio, r}}) => [ratio, r])(F.theory({spectrum}, p.alpha, {lam}, {times}, {setting.lr}))"
+            )
             yield code, np.stack(shallow.theory(setting, coupling, ALPHAS, lam, steps), -1)
 
 

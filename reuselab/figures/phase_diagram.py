@@ -158,7 +158,7 @@ def _sweeps(axes: Axes, group: pd.DataFrame, column: str) -> None:
 
 
 @drawn
-def source_circle(sigma: float, distance: float = 0.7, gamma: float = 0.5) -> Figure:
+def source_circle(sigma: float, distance: float = 0.9, gamma: float = 0.5) -> Figure:
     """Limit gains for source vectors at one `distance` from the target, against the way round it."""
     drawing = Figure(figsize=(8, 3.2))
     axes = drawing.add_subplot()

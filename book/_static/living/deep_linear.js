@@ -2,7 +2,7 @@
 (() => {
   const { figure, state, slider, numbers, plot, element, range, limited, fixed } = Living;
   const F = Formulas, DEGREE = Math.PI / 180;
-  const degrees = (value) => `${fixed(value, 0)} degrees`;
+  const degrees = (value) => `${fixed(value, 0)}°`;
   const AXES = { x: [0, 2], y: [0, 2], width: 560, height: 330, xlabel: 'γ = n / d, target samples a dimension', ylabel: 'excess risk', xticks: [0, 0.5, 1, 1.5, 2], yticks: [0, 0.5, 1, 1.5, 2] };
 
   // simulated: degrees, sigmas, gammas, and for each method mean risks [gamma][degree][sigma].
@@ -13,7 +13,7 @@
     const sliders = element(root, 'div', { class: 'rl-sliders' });
     slider(sliders, held, { key: 'theta', name: 'angle between source and target', tex: '\\theta', plain: 'θ', min: 0, max: 180, step: 1, ticks: [0, 45, 90, 135, 180], text: degrees, play: true });
     slider(sliders, held, { key: 'sigma', name: 'noise', tex: '\\sigma', plain: 'σ', min: 0, max: 1.5, step: 0.01, ticks: [0, 0.5, 1, 1.5], play: true });
-    slider(sliders, held, { key: 'gamma', name: 'target samples a dimension, for the numbers', tex: '\\gamma', plain: 'γ', min: 0.01, max: 2, step: 0.01, ticks: [0.5, 1, 1.5, 2] });
+    slider(sliders, held, { key: 'gamma', name: 'target samples a dimension', tex: '\\gamma', plain: 'γ', min: 0.01, max: 2, step: 0.01, ticks: [0.5, 1, 1.5, 2] });
     slider(sliders, held, { key: 'depth', name: 'layers', tex: 'L', plain: 'L', min: 2, max: 12, step: 1, ticks: [2, 4, 8, 12], text: (value) => fixed(value, 0) });
     slider(sliders, held, { key: 'length', name: 'length of the source vector', tex: '\\ell', plain: 'ℓ', min: 0.1, max: 2, step: 0.05, ticks: [0.5, 1, 1.5, 2] });
     held.listen(({ theta: angle, sigma: noise, depth, length, gamma }) => {

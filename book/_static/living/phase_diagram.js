@@ -4,13 +4,14 @@
   const F = Formulas, DEGREE = Math.PI / 180, ENDLESS = 4.1;
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
   const angle = (x, y) => Math.atan2(y, x) / DEGREE;
-  const degrees = (value) => `${fixed(value, 0)} degrees`;
+  const degrees = (value) => `${fixed(value, 0)}°`;
   const helps = (gain) => (gain > 0 ? 'helps' : gain < 0 ? 'hurts' : 'neither');
 
   figure('phase_diagram', (root, { palette, sigma, sigma_source: sigmaSource, depths }) => {
     const held = state({ theta: 35, turn: 0, length: 1, gamma: 0.5, sigma, gammaSource: ENDLESS, form: `${depths[0]}` });
-    const panels = element(root, 'div', { class: 'rl-plots' });
-    const plane = plot(panels, { x: [-2.1, 2.1], y: [-2.1, 2.1], width: 300, height: 300, title: 'drag the arrows' });
+    const top = element(root, 'div', { class: 'rl-plots' }), panels = element(root, 'div', { class: 'rl-plots' });
+    const plane = plot(top, { x: [-2.1, 2.1], y: [-2.1, 2.1], width: 260, height: 260, title: 'drag the arrows' });
+    const show = numbers(top, ['', 'risk', 'gain', 'transfer', 'helps up to']);
     const map = (title, ylabel) => plot(panels, {
       x: [0, 2], y: [0, 180], title, xlabel: 'γ = n / d', ylabel, xticks: [0, 0.5, 1, 1.5, 2], yticks: [0, 45, 90, 135, 180],
     });
@@ -29,7 +30,6 @@
     const points = Object.values(maps).map((axes) => axes.handle(palette.point, (x, y) =>
       held.set({ gamma: limited(x, 0.01, 2), theta: limited(y, 0, 180) })));
 
-    const show = numbers(root, ['', 'risk', 'gain over scratch', 'transfer', 'helps up to']);
     const sliders = element(root, 'div', { class: 'rl-sliders' });
     slider(sliders, held, { key: 'theta', name: 'angle between source and target', tex: '\\theta', plain: 'θ', min: 0, max: 180, step: 1, ticks: [0, 45, 90, 135, 180], text: degrees, play: true });
     slider(sliders, held, { key: 'length', name: 'length of the source vector', tex: '\\ell', plain: 'ℓ', min: 0.1, max: 2, step: 0.05, ticks: [0.5, 1, 1.5, 2] });
@@ -78,7 +78,7 @@
 
   // Source vectors at one distance from the target lie on a circle round it.
   figure('distances', (root, { palette, sigma }) => {
-    const held = state({ distance: 0.7, round: 90, sigma, gamma: 0.5, hold: true });
+    const held = state({ distance: 0.9, round: 90, sigma, gamma: 0.5, hold: true });
     const panels = element(root, 'div', { class: 'rl-plots' });
     const plane = plot(panels, { x: [-1.3, 2.9], y: [-2.1, 2.1], width: 320, height: 320, title: 'drag the source round the target' });
     const gains = plot(panels, { x: [0, 180], y: [-1, 1], title: 'gain at this one distance', xlabel: 'way round the target (degrees)', xticks: [0, 45, 90, 135, 180], yticks: [-1, -0.5, 0, 0.5, 1] });

@@ -69,7 +69,7 @@
       tips.forEach(([direction, size, shade, name], i) => {
         const [x, y] = [size * Math.cos(direction * DEGREE), size * Math.sin(direction * DEGREE)];
         plane.line([[0, 0], [x, y]], shade, { 'stroke-width': 4 });
-        plane.text(x, y - 0.35, name, { fill: shade });
+        plane.text((x * (size + 0.5)) / size, (y * (size + 0.5)) / size - 0.1, name, { fill: shade });
         [toTarget, toSource][i](x, y);
       });
       plane.describe(`Target of length 1 and source of length ${fixed(length)}, ${degrees(theta)} apart.`);

@@ -12,6 +12,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 SCRIPT = re.compile(r"<script(?![^>]*\s(?:src|type)=)[^>]*>(.*?)</script>", re.DOTALL)
+LIVING = re.compile(r'<div class="rl-living" data-script="(\w+)"')
 OWN = "'self' file:"  # in a page opened as a file 'self' may mean nothing
 SOURCES = {
     "default-src": "'none'",
@@ -34,7 +35,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def guard(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Keep data in the head from ending their element; with `content_security_policy` set, add the policy.
 
-    No attribute may hold a script: the button that prints a page gets its own from `reuselab.js`.
+    No attribute may hold a script: the button that prints a page gets its own from `reuselab.js`. The scripts
+    of living figures are loaded where one stands.
     """
     for script in context["script_files"]:
         attributes = getattr(script, "attributes", {})
@@ -43,6 +45,9 @@ def guard(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
     for button in (each for group in context.get("header_buttons", ()) for each in group.get("buttons", ())):
         if button.pop("javascript", None):
             button |= {"type": "link", "url": "#"}
+    if names := dict.fromkeys(LIVING.findall(context.get("body", ""))):
+        for name in ("library", "formulas", *names):
+            app.add_js_file(f"living/{name}.js", loading_method="defer")
     if app.config.content_security_policy:
         context["metatags"] = _policy(app, pagename, template, context) + context.get("metatags", "")
 

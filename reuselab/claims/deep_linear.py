@@ -349,3 +349,11 @@ DECISIONS = {
         lambda table: _apart(table[table.degrees == 90], "published"),
     ),
 }
+
+
+def means(
+    draws: dict[str, np.ndarray], gammas: Sequence[float], degrees: Sequence[float], sigmas: Sequence[float]
+) -> dict[str, list]:
+    """The settings and, for each method of `simulated`, its mean risks [gamma][degree][sigma]."""
+    risks = {method: risk.mean(1).round(4).tolist() for method, risk in draws.items()}
+    return {"gammas": list(gammas), "degrees": list(degrees), "sigmas": list(sigmas)} | risks

@@ -478,3 +478,14 @@ DECISIONS = {
         lambda table: _over_half(table, "fine-tuned"),
     ),
 }
+
+
+def spectrum(setting: shallow.Setting, coupling: str) -> dict[str, list[float]]:
+    """Eigenvalues of the full coupling (alpha = 1); on its eigenvectors Alice's task and Bob's, [2k] each.
+
+    At any alpha Sigma has the same eigenvectors, but for the sign of Bob's group.
+    """
+    values, vectors = np.linalg.eigh(setting.sigma(coupling, 1))
+    alice_task, bob_task = setting.tasks
+    parts = {"values": values, "alice": alice_task @ vectors, "bob": bob_task @ vectors}
+    return {name: part.tolist() for name, part in parts.items()}

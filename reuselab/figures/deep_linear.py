@@ -60,6 +60,17 @@ def risks(
     return drawing
 
 
+@drawn
+def scratch_risk(sigma: float) -> Figure:
+    """Limit risk from scratch against gamma = n/d."""
+    drawing = Figure(figsize=(8, 3.4))
+    axes = drawing.add_subplot()
+    gamma = np.linspace(0.005, 1.995, 400)
+    axes.plot(gamma, linear.scratch_limit(gamma, sigma), color=SCRATCH)
+    axes.set(xlabel="gamma = n / d, target samples a dimension", ylabel="excess risk", ylim=(0, 2))
+    return drawing
+
+
 def _points(axes: Axes, x: Sequence[float], draws: np.ndarray, shade: str, **style) -> None:
     mean, low, high = np.transpose([interval(column) for column in draws.T])
     seen = mean < 2

@@ -158,6 +158,23 @@ def _sweeps(axes: Axes, group: pd.DataFrame, column: str) -> None:
 
 
 @drawn
+def source_circle(sigma: float, distance: float = 0.9, gamma: float = 0.5) -> Figure:
+    """Limit gains for source vectors at one `distance` from the target, against the way round it."""
+    drawing = Figure(figsize=(8, 3.2))
+    axes = drawing.add_subplot()
+    way = np.linspace(0, 180, 361)
+    source = 1 + distance * np.exp(1j * np.deg2rad(way))
+    theta, length = np.angle(source), np.abs(source)
+    axes.plot(way, linear.linear_transfer_gain(gamma, theta, sigma), color=LINEAR, label="linear transfer")
+    tuned = linear.fine_tuning_gain(gamma, theta, sigma, length=length)
+    axes.plot(way, tuned, color=FINE_TUNED, label="fine-tuning")
+    axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
+    axes.set(xlabel="way round the target (degrees)", ylabel="gain over scratch", ylim=(-1, 1))
+    axes.legend(frameon=False, fontsize=9)
+    return drawing
+
+
+@drawn
 def source_lengths(lengths: pd.DataFrame) -> Figure:
     """Gain against the length of the source: gradient descent as points with 95 % intervals, limits as lines.
 

@@ -91,6 +91,9 @@ def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, 
 
 
 def move_sliders(view, key):
+    """Those of explorers; a page may have living figures instead, which test_living.py moves."""
+    if not view.locator(".widget-subarea").count() and view.locator(".rl-alive").count():
+        return
     handles = view.locator(".noUi-handle")
     handles.first.wait_for()
     frame = view.locator(".widget-subarea .rl-figure:visible")

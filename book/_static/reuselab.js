@@ -51,5 +51,6 @@ document.addEventListener('DOMContentLoaded', () => {
   // Their words name them; the theme gives these buttons other names than their words.
   for (const named of document.querySelectorAll('summary[aria-label], .search-button-field, .theme-switch-button'))
     named.removeAttribute('aria-label');
+  for (const list of document.querySelectorAll('.citation-list')) list.removeAttribute('role');  // of no list items
   for (const button of document.querySelectorAll('.theme-switch-button')) button.title = 'Color mode';
 });

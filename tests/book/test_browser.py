@@ -132,10 +132,11 @@ def test_everybody_can_read_a_page_in_light_and_in_the_dark(visit, document, axe
     view = visit(document, DESKTOP)
     if document.startswith("notebooks/"):
         view.locator(".noUi-handle[aria-label]").first.wait_for()
+    view.add_style_tag(content="* { transition: none !important }")
     view.evaluate(axe)
     assert view.evaluate(GRAVE, []) == []
     view.emulate_media(color_scheme="dark")
-    view.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    view.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
     assert view.evaluate(GRAVE, ["color-contrast"]) == []
 
 

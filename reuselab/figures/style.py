@@ -34,6 +34,7 @@ METHOD_COLORS = {
     "scratch": BOB_COLOR,
     "chance": REFERENCE_COLOR,
 }
+ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ALONE = 6.2  # inches: the most of a single panel, whose words are read on a phone too
 GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
@@ -198,7 +199,7 @@ def _part(
     root.set("viewBox", f"{across[0]:.6g} {height - down[1]:.6g} {width:.6g} {tall:.6g}")
     root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: {1.6 * width:.0f}px")
     root.attrib.pop("width"), root.attrib.pop("height")
-    return _clean(re.sub(r"(</?)ns\d+:|xmlns:ns\d+", r"\1", ElementTree.tostring(root, "unicode")))
+    return _clean(ElementTree.tostring(root, "unicode"))
 
 
 def _tag(tag: re.Match[str]) -> str:

@@ -15,3 +15,42 @@ document.addEventListener('click', (event) => {
     window.print();
   }
 });
+
+// A table wider than its place is folded into cards, and unfolded where there is room again.
+function fold() {
+  for (const table of document.querySelectorAll('.bd-article table')) {
+    const place = table.parentElement;
+    place.classList.remove('rl-cards');
+    if (table.scrollWidth <= place.clientWidth + 1) continue;
+    const names = [...table.querySelectorAll('thead tr:first-child > *')].map((name) => name.textContent.trim());
+    for (const row of table.tBodies[0].rows)
+      [...row.cells].forEach((cell, i) => names[i] && cell.setAttribute('data-of', names[i]));
+    place.classList.add('rl-cards');
+  }
+}
+addEventListener('load', fold);
+addEventListener('resize', fold);
+addEventListener('beforeprint', fold);
+
+// For a screen reader a slider has the name that stands beside it, and the value instead of its number.
+function nameSliders() {
+  for (const handle of document.querySelectorAll('.noUi-handle:not([aria-label])')) {
+    const slider = handle.closest('.widget-slider, .jupyter-widgets');
+    const [name, value] = ['.widget-label', '.widget-readout'].map((part) => slider?.querySelector(part));
+    if (!name) continue;
+    handle.setAttribute('aria-label', name.textContent);
+    if (!value) continue;
+    const tell = () => handle.setAttribute('aria-valuetext', value.textContent);
+    new MutationObserver(tell).observe(value, { childList: true, characterData: true, subtree: true });
+    tell();
+  }
+}
+
+document.addEventListener('DOMContentLoaded', () => {
+  new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+  // Their words name them; the theme gives these buttons other names than their words.
+  for (const named of document.querySelectorAll('summary[aria-label], .search-button-field, .theme-switch-button'))
+    named.removeAttribute('aria-label');
+  for (const list of document.querySelectorAll('.citation-list')) list.removeAttribute('role');  // of no list items
+  for (const button of document.querySelectorAll('.theme-switch-button')) button.title = 'Color mode';
+});

@@ -41,6 +41,7 @@ from reuselab.book.words import plain
 from reuselab.check import Failed
 from reuselab.claims import evidence, registry, semantics
 from reuselab.experiment import bases
+from reuselab.figures.style import typeset
 from reuselab.runs import store
 from reuselab.runs.study import deaf, machine
 from reuselab.sources.registry import signature
@@ -79,7 +80,8 @@ The verdicts of the evidence are those of any book.
 COMPILED, PASSED = "ht=ft.compile(ct),At=ft.compile(ut)", "ht=()=>!0,At=ht"
 
 # npm package, version and published checksum, and which of its files the book serves.
-VENDOR = {
+Package = tuple[str, str, str]
+VENDOR: dict[Package, tuple[str, ...]] = {
     (
         "@jupyter-widgets/html-manager",
         "1.0.14",
@@ -323,7 +325,7 @@ def _build(preset: str) -> Path:
     runs = registry.runs(BUILD / "pages" / preset).map(plain)
     tables = {
         "scoreboard": board[["claim", "verdict", "evidence", "what"]],
-        "evidence": evidence.board().map(plain),
+        "evidence": evidence.board().map(typeset).map(plain),
         "claims": board[["claim", "who", "refuted", "page"]],
         "runs": runs.rename(columns={"verdict": "on this run", "rule": "read by"}),
     }
@@ -397,15 +399,15 @@ def _serve(file: str, place: str) -> None:
         Path(place).write_text(script.replace(COMPILED, PASSED))
 
 
-def vendor() -> Path:
-    """Third-party JavaScript in `_build/vendor`, fetched once for all builds; see `_fetch`."""
-    folder = places.made() / "vendor"
+def vendor(packages: Mapping[Package, tuple[str, ...]] | None = None, place: str = "vendor") -> Path:
+    """Third-party JavaScript, by default `VENDOR`, in `_build/vendor`, fetched once for all; see `_fetch`."""
+    folder = places.made() / place
     folder.mkdir(parents=True, exist_ok=True)
-    for (name, number, sha512), files in VENDOR.items():
-        place = folder / name.rpartition("/")[2]
-        stamp = place / "VERSION"
-        if not stamp.exists() or stamp.read_text(errors="replace") != _told_of(number, place):
-            _fetch(name, number, sha512, files, place)
+    for (name, number, sha512), files in (VENDOR if packages is None else packages).items():
+        target = folder / name.rpartition("/")[2]
+        stamp = target / "VERSION"
+        if not stamp.exists() or stamp.read_text(errors="replace") != _told_of(number, target):
+            _fetch(name, number, sha512, files, target)
     return folder
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ipywidgets import HTML, Layout, SelectionSlider, Stack, VBox, jslink
 
-from reuselab.figures.style import Shown
+from reuselab.figures.style import Shown, typeset
 
 
 def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VBox:
@@ -19,7 +19,7 @@ def explorer(draw: Callable[..., Shown], *axes: tuple[str, Sequence[Any]]) -> VB
         SelectionSlider(
             options=[_option(value) for value in values],
             index=len(values) // 2,
-            description=label,
+            description=typeset(label),
             style={"description_width": "9em"},
             layout=Layout(width="26em", max_width="100%"),
         )

@@ -30,6 +30,7 @@ from reuselab.check import known, shorten, text
 from reuselab.claims import evidence, module, registry
 from reuselab.claims.parameters import AUTO
 from reuselab.experiment import bases
+from reuselab.figures.style import typeset
 from reuselab.runs import exchange
 from reuselab.runs.study import machine
 
@@ -136,7 +137,9 @@ def in_one_minute(name: str) -> HTML:
 
 def _claim_in_one_minute(claim: str) -> str:
     told = words.findings(claim)
-    found = "".join(f"<li>{words.mark(one.verdict)} {html.escape(one.sentence)}</li>" for one in told)
+    found = "".join(
+        f"<li>{words.mark(one.verdict)} {html.escape(typeset(one.sentence))}</li>" for one in told
+    )
     uses = [f"{one.where[0].upper()}{one.where[1:]}: {one.use}" for one in told if one.use]
     meaning = _entry("If you reuse networks", " ".join(uses)) if uses else ""
     claimed = _entry(f"The claim ({claim})", words.words(claim).said)
@@ -150,7 +153,7 @@ def _entry(title: str, text: str) -> str:
 def show_evidence(*claims: str) -> Styler:
     """The verdicts on `claims`, and what decides them."""
     verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in claims)
-    board = evidence.board(*claims)
+    board = evidence.board(*claims).map(lambda cell: typeset(cell) if isinstance(cell, str) else cell)
     if len(claims) == 1:
         board = board.drop(columns="claim")
     return show(board, kind="facts").set_caption(f"The evidence: {verdicts}.")

@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from itertools import pairwise
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -32,6 +34,9 @@ METHOD_COLORS = {
     "scratch": BOB_COLOR,
     "chance": REFERENCE_COLOR,
 }
+ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+ALONE = 6.2  # inches: the most of a single panel, whose words are read on a phone too
+GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
 
@@ -55,11 +60,15 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A drawn figure as a page shows it: inline SVG, and a caption that names the function which drew it."""
+    """A drawn figure as a page shows it: inline SVG, and a caption that names the function which drew it.
+
+    panels: the same drawing in parts, which stand below one another where there is no room beside.
+    """
 
     svg: str
     caption: str
     source: str
+    panels: str = ""
 
     def _repr_html_(self) -> str:
         caption = (
@@ -67,7 +76,7 @@ class Shown:
             if self.caption
             else ""
         )
-        return f"<figure class='rl-figure'>{self.svg}{caption}</figure>"
+        return f"<figure class='rl-figure'>{self.panels or self.svg}{caption}</figure>"
 
 
 def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
@@ -80,31 +89,117 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
     def wrapper(*args, caption: str = "", **options) -> Shown:
         with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
+            drawing, caption = draw(*args, **options), typeset(caption)
+            if len(drawing.axes) == 1:
+                drawing.set_figwidth(min(drawing.get_figwidth(), ALONE))
+            label = caption or draw.__name__.replace("_", " ")
+            svg = _raw(drawing)
             return Shown(
-                _svg(draw(*args, **options), caption or draw.__name__),
+                _svg(svg, drawing.get_figwidth(), label),
                 caption,
                 f"{draw.__module__.removeprefix('reuselab.')}.{draw.__name__}",
+                _panels(svg, drawing, label),
             )
 
     return wrapper
 
 
-def _svg(drawing: Figure, label: str) -> str:
-    """Inline SVG: ink in the page's own colour, no ids that a second figure could repeat."""
+def typeset(text: str) -> str:
+    """`text` with the letters of `GREEK` in place of their names."""
+    return re.sub(rf"\b(?:{'|'.join(GREEK)})\b", lambda name: GREEK[name[0]], text)
+
+
+def _raw(drawing: Figure) -> str:
+    """Matplotlib's SVG; each part of the figure that `_panels` may cut out has an id."""
+    for i, part in enumerate(_parts(drawing)):
+        part.set_gid(f"part_{i}")
     with io.StringIO() as out:
         FigureCanvasSVG(drawing).print_svg(  # `savefig` would lay out all texts twice
             out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
         svg = out.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = re.sub(r"<[^>]*>", _tag, svg)
-    svg = re.sub(r">\s+<", "><", svg.replace("<g/>", ""))  # a third of a figure with many numbers
-    width = drawing.get_figwidth()
+    return re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+
+
+def _parts(drawing: Figure) -> list[Any]:
+    return [*drawing.axes, *drawing.texts, *drawing.legends]
+
+
+def _svg(svg: str, width: float, label: str) -> str:
+    """Inline SVG: ink in the page's own colour, no ids that a second figure could repeat."""
     attributes = (
-        f"role='img' aria-label='{html.escape(label, quote=True)}' "
-        f"style='min-width: {3.6 * width:g}rem; max-width: {6.5 * width:g}rem'"
+        f"role='img' aria-label='{html.escape(label, quote=True)}' style='max-width: {6.5 * width:g}rem'"
     )
-    return svg.replace("<svg ", f"<svg {attributes} ", 1)
+    return _clean(svg).replace("<svg ", f"<svg {attributes} ", 1)
+
+
+def _clean(svg: str) -> str:
+    svg = re.sub(r"<[^>]*>", _tag, svg)
+    svg = re.sub(r">([^<]*)</text>", lambda text: f">{typeset(text[1])}</text>", svg)
+    return re.sub(r">\s+<", "><", svg.replace("<g/>", "").replace("<g />", ""))  # a third of many numbers
+
+
+def _panels(svg: str, drawing: Figure, label: str) -> str:
+    """The drawing cut between its columns of axes, and above and below them; "" where it has but one column.
+
+    What belongs to the whole figure (a title, a legend) keeps a strip of its own.
+    """
+    if drawing.subfigs or len(drawing.axes) < 2:
+        return ""
+    points = 72 / drawing.dpi
+    boxes = [part.get_tightbbox().extents * points for part in _parts(drawing)]
+    width, height = 72 * drawing.get_size_inches()
+    grid, rest = boxes[: len(drawing.axes)], boxes[len(drawing.axes) :]
+    columns, across = _cut([(box[0], box[2]) for box in grid], width)
+    low, high = min(box[1] for box in grid), max(box[3] for box in grid)
+    spans = [(low, high)] * len(grid) + [(box[1], box[3]) for box in rest]
+    rows, down = _cut(spans, height)
+    if len(across) < 2 or any(row == rows[0] for row in rows[len(grid) :]):
+        return ""
+    cells: dict[tuple[int, int], list[int]] = {}
+    for i, row in enumerate(rows):
+        cells.setdefault((-row, columns[i] if i < len(grid) else 0), []).append(i)
+    drawn_parts = "".join(
+        _part(svg, parts, (across[column] if row == -rows[0] else (0, width)), down[-row], height)
+        for (row, column), parts in sorted(cells.items())
+    )
+    return (
+        f"<div class='rl-parts' role='img' aria-label='{html.escape(label, quote=True)}' "
+        f"style='max-width: {6.5 * width / 72:g}rem'>{drawn_parts}</div>"
+    )
+
+
+def _cut(spans: Sequence[tuple[float, float]], end: float) -> tuple[list[int], list[tuple[float, float]]]:
+    """The group of each of the `spans`, of those that meet, and where each group lies between 0 and `end`.
+
+    Groups are parted in the middle of the gap between them.
+    """
+    groups: list[list[float]] = []
+    for low, high in sorted(spans):
+        if groups and low < groups[-1][1]:
+            groups[-1][1] = max(high, groups[-1][1])
+        else:
+            groups.append([low, high])
+    cuts = [0.0, *((left[1] + right[0]) / 2 for left, right in pairwise(groups)), end]
+    of = [sum(low >= group[0] for group in groups) - 1 for low, _ in spans]
+    return of, list(pairwise(cuts))
+
+
+def _part(
+    svg: str, parts: Sequence[int], across: tuple[float, float], down: tuple[float, float], height: float
+) -> str:
+    """The `parts` of `svg` alone, in the window that they lie in (points, from the left and from below)."""
+    root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+    (whole,) = (group for group in root if group.get("id") == "figure_1")
+    kept = {f"part_{i}" for i in parts}
+    for group in list(whole):
+        if group.get("id") not in kept:
+            whole.remove(group)
+    width, tall = across[1] - across[0], down[1] - down[0]
+    root.set("viewBox", f"{across[0]:.6g} {height - down[1]:.6g} {width:.6g} {tall:.6g}")
+    root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: {1.6 * width:.0f}px")
+    root.attrib.pop("width"), root.attrib.pop("height")
+    return _clean(ElementTree.tostring(root, "unicode"))
 
 
 def _tag(tag: re.Match[str]) -> str:

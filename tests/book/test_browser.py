@@ -1,8 +1,12 @@
 """The built book in headless Chromium: served from its folder, with every other address closed."""
 
 import functools
+import html
 import http.server
+import re
+import statistics
 import threading
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -10,7 +14,32 @@ from looking import READY
 
 from reuselab.book import build
 
-PHONE, DESKTOP = {"width": 390, "height": 900}, {"width": 1280, "height": 900}
+PHONE, TABLET, DESKTOP = ({"width": width, "height": 900} for width in (390, 768, 1280))
+HEAVIEST = 3_000_000  # bytes of a page's HTML
+
+# What judges whether everybody can read a page: npm package, version and published checksum, its file.
+AXE = {
+    (
+        "axe-core",
+        "4.14.1",
+        "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+    ): ("axe.min.js",)
+}
+GRAVE = """async rules => {
+  const options = rules.length ? { runOnly: rules } : {};
+  const { violations } = await axe.run(document, { ...options, resultTypes: ['violations'] });
+  return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html.slice(0, 120)).join(' | ')}`);
+}"""
+
+# Figures and tables that are wider than their place. Code and formulas may scroll in theirs.
+CUT = """() => [...document.querySelectorAll('.bd-article :is(figure, table, .output, .widget-subarea)')]
+  .filter(box => box.clientWidth && !box.closest('details:not([open])'))
+  .flatMap(box => [box, box.parentElement])
+  .filter(box => box.scrollWidth > box.clientWidth + 1
+    && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(box).overflowX)
+    && !box.querySelector(':scope > pre, :scope > .highlight'))
+  .map(box => `${box.className || box.tagName}: ${box.scrollWidth} in ${box.clientWidth}`)"""
 
 # Whether the explorer shows one frame, and another than `drawn`.
 ANOTHER_FRAME = """drawn => {
@@ -83,11 +112,61 @@ def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, 
     assert view.locator(".bd-article h1").count() == 1
     assert view.locator("mjx-container").count() >= view.locator(".math").count()
     assert view.locator("mjx-merror, [data-mjx-error]").count() == 0
-    for size, key in ((PHONE, "ArrowLeft"), (DESKTOP, "ArrowRight")):
+    for size, key in ((PHONE, "ArrowLeft"), (TABLET, "ArrowRight"), (DESKTOP, "ArrowRight")):
         view.set_viewport_size(size)
-        if document.startswith("notebooks/"):
+        view.evaluate("() => new Promise(requestAnimationFrame)")
+        assert view.evaluate(CUT) == []
+        if document.startswith("notebooks/") and size != TABLET:
             move_sliders(view, key)
         assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.fixture(scope="module")
+def axe():
+    return (build.vendor(AXE, "axe") / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("document", documents())
+def test_everybody_can_read_a_page_in_light_and_in_the_dark(visit, document, axe):
+    """Nothing serious or critical by axe-core; in the dark colours alone differ."""
+    view = visit(document, DESKTOP)
+    if document.startswith("notebooks/"):
+        view.locator(".noUi-handle[aria-label]").first.wait_for()
+    view.add_style_tag(content="* { transition: none !important }")
+    view.evaluate(axe)
+    assert view.evaluate(GRAVE, []) == []
+    view.emulate_media(color_scheme="dark")
+    view.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    assert view.evaluate(GRAVE, ["color-contrast"]) == []
+
+
+def test_no_link_within_the_book_leads_nowhere(built):
+    pages = {path: path.read_text() for path in built.parent.rglob("*.html") if "_static" not in path.parts}
+    names = {path: set(re.findall(r'\sid="([^"]+)"', text)) for path, text in pages.items()}
+    for page, text in pages.items():
+        for link in set(re.findall(r'\shref="([^"]+)"', text)):
+            place, _, anchor = html.unescape(link).partition("#")
+            if re.match(r"[a-z]+:|//", place):
+                continue
+            target = (page.parent / unquote(place.partition("?")[0])).resolve() if place else page
+            assert target.exists(), f"{page.name} has no {link}"
+            known = not anchor or target not in names or unquote(anchor) in names[target]
+            assert known, f"{page.name} has no {link}"
+
+
+def test_a_page_is_no_burden_on_a_phone(built):
+    heavy = {path.name: path.stat().st_size for path in built.parent.rglob("*.html")}
+    assert max(heavy.values()) < HEAVIEST, heavy
+
+
+@pytest.mark.parametrize("document", documents())
+def test_a_pages_sentences_are_short(built, document):
+    """Half of them have at most 22 words. Lists, tables, code and formulas are not counted."""
+    text = (built.parent / f"{document}.html").read_text()
+    article = text[text.index("<article") : text.index("</article>")]
+    told = " ".join(re.sub(r"<[^>]+>", "", part) for part in re.findall(r"<p>(.*?)</p>", article, re.S))
+    lengths = [len(sentence.split()) for sentence in re.split(r"(?<=[.?!])\s+", html.unescape(told))]
+    assert statistics.median(lengths) < 22
 
 
 def move_sliders(view, key):

@@ -7,7 +7,7 @@ DIGITS = (bases.load("digits", "train"),) * 2
 
 
 def test_a_single_rho_has_its_joint_distribution_drawn():
-    assert "rho = 1" in figures.joint_distributions(10, [1.0]).svg
+    assert "ρ = 1" in figures.joint_distributions(10, [1.0]).svg
 
 
 def test_a_caption_names_the_function_that_drew():

@@ -1,0 +1,39 @@
+"""What every drawing has: letters for names, and panels that stand below one another on a phone."""
+
+import re
+
+from matplotlib.figure import Figure
+
+from reuselab.figures import style
+
+
+@style.drawn
+def three(*, legend: bool):
+    drawing = Figure(figsize=(8, 3))
+    for i, axes in enumerate(drawing.subplots(1, 3, sharey=True)):
+        axes.plot([0, 1], label="a line")
+        axes.set_title(f"rho = {i}")
+    if legend:
+        drawing.legend(["a line"], loc="outside upper right")
+    return drawing
+
+
+def widths(panels):
+    return [float(width) for width in re.findall(r'viewBox="\S+ \S+ (\S+) ', panels)]
+
+
+def test_panels_are_parts_of_one_drawing_and_none_is_lost():
+    shown = three(legend=False)
+    assert shown.panels.count("<svg") == 3 and abs(sum(widths(shown.panels)) - 8 * 72) < 0.1
+    texts = re.findall(r">([^<>]+)</text>", shown.svg)
+    assert sorted(texts) == sorted(re.findall(r">([^<>]+)</text>", shown.panels)) and "ρ = 2" in texts
+    assert "aria-label='three'" in shown._repr_html_() and not re.search(r"ns\d", shown.panels)
+
+
+def test_what_belongs_to_all_panels_has_a_strip_of_its_own():
+    strip, *panels = widths(three(legend=True).panels)
+    assert strip == 8 * 72 and len(panels) == 3
+
+
+def test_letters_stand_for_their_names_and_for_no_part_of_a_word():
+    assert style.typeset("alpha and rho of alphabets") == "α and ρ of alphabets"

@@ -87,7 +87,8 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
     """
     blocks = table.network.map(lambda name: len(models.blocks(name)))
     fresh = table[table.retrain == blocks].set_index(problems.PROBLEM)[["bob_accuracy", "r2"]]
-    reused = table[table.retrain < blocks].join(fresh, on=problems.PROBLEM, rsuffix="_scratch")
+    fresh = fresh.add_suffix("_scratch")
+    reused = table[table.retrain < blocks].join(fresh, on=problems.PROBLEM)
     gamma, theta = reused.bob_pairs / reused.inputs, np.arccos(reused.cosine)
     return reused.assign(
         gamma=gamma,

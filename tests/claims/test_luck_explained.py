@@ -67,6 +67,12 @@ def test_one_law_is_told_from_two():
     assert np.allclose(other.own, 1) and (other.common < 0.1).all() and (other.others < 0).all()
 
 
+def test_where_theory_is_right_is_told_of_each_number_of_pairs():
+    for follows, right in ((1.0, "1.00 [1.00, 1.00]"), (-1.0, "0.00 [0.00, 0.00]")):
+        told = luck_explained.where_right({"a": planted(follows=follows)})
+        assert set(told["told right"]) == {right} and told["Bob's pairs"].tolist() == [50]
+
+
 def test_in_the_exact_case_both_papers_agree():
     exact = luck_explained.exact_case(6, 300)
     assert np.allclose(exact.rho, exact["cos(theta)"], atol=1e-12)

@@ -6,7 +6,7 @@ then for each number of blocks, the head alone to all of them (scratch), a Bob t
 trainer and is judged on 1,000 pairs of unseen images. Beside his accuracy stands what `features` measures
 of the features below the cut, on his training pairs alone and one part of them by the others: nothing looks
 at the pairs that he is judged on. All of them retrained, the features are the pixels. Six seeds were planned
-on pairs of digits; for want of time four were run, which was settled before any of their rows was looked at.
+on digits and on turned; for want of time four were run, which was settled before any of their rows was looked at.
 """
 
 import time

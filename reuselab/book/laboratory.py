@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 from torch import nn
 
+from reuselab.book.living import Living
 from reuselab.check import known
 from reuselab.claims import evidence
 from reuselab.experiment import bases, models
@@ -24,16 +25,13 @@ EVIDENCE = (
     evidence.FOLDER / "robustness_specifications.csv"
 )  # its rows of the MLP are the laboratory's setting
 
-PAGE = """<div id="rl-laboratory" class="rl-laboratory"><p>The laboratory needs JavaScript.</p></div>
-<script type="application/json" id="rl-laboratory-data">{}</script>
-<script src="../_static/laboratory_engine.js"></script>
-<script src="../_static/laboratory.js"></script>
-"""
+STILL = "<p>The laboratory works on a screen, with JavaScript.</p>"
 
 
 def write(folder: Path) -> None:
     """The part that book/laboratory.md includes, into the book's staged `folder`."""
-    (folder / "laboratory.html").write_text(PAGE.format(json.dumps(data()).replace("<", r"\u003c")))
+    page = Living(["laboratory_engine", "laboratory"], "laboratory", STILL, data())
+    (folder / "laboratory.html").write_text(page.html)
 
 
 def data() -> dict[str, Any]:
@@ -43,6 +41,7 @@ def data() -> dict[str, Any]:
         "quantiles": [stats.t.ppf(0.975, freedom) for freedom in range(1, MOST_SEEDS)],
         "kept": kept(),
         "colors": {
+            "alice": "currentColor",  # on her own task she is no method of Bob's
             "bob": METHOD_COLORS["Alice"],
             "untrained": METHOD_COLORS["random network"],
             "scratch": METHOD_COLORS["scratch"],

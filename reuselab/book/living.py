@@ -1,4 +1,4 @@
-"""Living figures: closed forms that JavaScript computes in the page, in `book/_static/living`."""
+"""Living figures: what JavaScript computes in the page, in `book/_static/living`."""
 
 import html
 import json
@@ -10,7 +10,6 @@ from reuselab.figures import style
 from reuselab.figures.style import RETRAIN_COLORS, Shown
 
 STATIC = places.SOURCES / "book" / "_static"
-SHARED = ("library", "formulas")
 PALETTE = {
     "alice": style.ALICE_COLOR,
     "bob": style.BOB_COLOR,
@@ -25,14 +24,14 @@ PALETTE = {
 
 
 class Living:
-    """A living figure over a still one, which stands where scripts do not run, and in print."""
+    """A living figure over what stands still where scripts do not run, and in print: HTML."""
 
-    def __init__(self, page: str, figure: str, still: Shown, given: dict[str, Any]):
+    def __init__(self, scripts: list[str], figure: str, still: str, given: dict[str, Any]):
         text = html.escape(json.dumps(given | {"palette": PALETTE}, allow_nan=False))
-        self.scripts = [*SHARED, page]
+        self.scripts = ["library", *scripts]
         self.html = (
-            f'<div class="rl-living" data-script="{html.escape(page)}" data-figure="{html.escape(figure)}" '
-            f'data-given="{text}"><div class="rl-still">{still._repr_html_()}</div></div>'
+            f'<div class="rl-living" data-scripts="{" ".join(self.scripts)}" data-figure="{html.escape(figure)}" '
+            f'data-given="{text}"><div class="rl-still">{still}</div></div>'
         )
 
     def _repr_html_(self) -> str:
@@ -51,4 +50,4 @@ def living(page: str, still: Shown, *, figure: str = "", **given: Any) -> Living
 
     Raises ValueError where that is no JSON: infinite or not a number.
     """
-    return Living(page, figure or page, still, given)
+    return Living(["formulas", page], figure or page, still._repr_html_(), given)

@@ -12,7 +12,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 SCRIPT = re.compile(r"<script(?![^>]*\s(?:src|type)=)[^>]*>(.*?)</script>", re.DOTALL)
-LIVING = re.compile(r'<div class="rl-living" data-script="(\w+)"')
+LIVING = re.compile(r'<div class="rl-living" data-scripts="([\w ]+)"')
 OWN = "'self' file:"  # in a page opened as a file 'self' may mean nothing
 SOURCES = {
     "default-src": "'none'",
@@ -45,9 +45,8 @@ def guard(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
     for button in (each for group in context.get("header_buttons", ()) for each in group.get("buttons", ())):
         if button.pop("javascript", None):
             button |= {"type": "link", "url": "#"}
-    if names := dict.fromkeys(LIVING.findall(context.get("body", ""))):
-        for name in ("library", "formulas", *names):
-            app.add_js_file(f"living/{name}.js", loading_method="defer")
+    for name in dict.fromkeys(" ".join(LIVING.findall(context.get("body", ""))).split()):
+        app.add_js_file(f"living/{name}.js", loading_method="defer")
     if app.config.content_security_policy:
         context["metatags"] = _policy(app, pagename, template, context) + context.get("metatags", "")
 

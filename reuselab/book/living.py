@@ -30,8 +30,9 @@ class Living:
         text = html.escape(json.dumps(given | {"palette": PALETTE}, allow_nan=False))
         self.scripts = ["library", *scripts]
         self.html = (
-            f'<div class="rl-living" data-scripts="{" ".join(self.scripts)}" data-figure="{html.escape(figure)}" '
-            f'data-given="{text}"><div class="rl-still">{still}</div></div>'
+            f'<div class="rl-living" data-scripts="{" ".join(self.scripts)}" '
+            f'data-figure="{html.escape(figure)}" data-given="{text}">'
+            f'<div class="rl-still">{still}</div></div>'
         )
 
     def _repr_html_(self) -> str:

@@ -277,7 +277,7 @@ def test_the_page_is_worked_by_keyboard_alone(view):
     window = view(TINY)
     window.get_by_label("correlation of the labels").focus()
     window.keyboard.press("ArrowRight")
-    assert "rho=0.8" in window.url
+    assert "rho=0.8" in window.url and "alice_pairs=200&" in window.url
     window.get_by_role("button", name="Train", exact=True).focus()
     window.keyboard.press("Enter")
     window.get_by_text("Trained. Draw two digits").wait_for()

@@ -16,13 +16,13 @@ Living.figure('laboratory', (root, data) => {
     { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4], text: whole },
   ];
   const CHOICES = [
-    { key: 'bob_base', name: 'Halves', options: [['turned', 'unlike: his digits are turned'], ['digits', 'like: both upright']] },
+    { key: 'bob_base', name: 'halves', options: [['turned', 'unlike: his digits are turned'], ['digits', 'like: both upright']] },
     { key: 'bob_rho', name: "Bob's own pairs", options: [['0', 'independent labels'], ['', 'as correlated as hers']] },
     { key: 'init', name: "Bob's top blocks begin", options: [['fresh', 'fresh'], ['alice', 'with her weights']] },
   ];
   const PIXEL_SLIDER = { key: 'phi', name: 'correlation of the pixels', tex: '\\phi', plain: 'φ', step: 0.05, ticks: [-1, -0.5, 0, 0.5, 1] };
   const NUMBERS = {
-    alice_pairs: "Alice's pairs", alice_epochs: "Alice's epochs", bob_pairs: "Bob's pairs", bob_epochs: "Bob's epochs", seed: 'Seed',
+    alice_pairs: "Alice's pairs", alice_epochs: "Alice's epochs", bob_pairs: "Bob's pairs", bob_epochs: "Bob's epochs", seed: 'seed',
   };
   const held = state(engine.fromAddress(location.hash).setting);
   let nets = null, worker = null, repeats = null, runs = [], curves = {};

@@ -143,7 +143,7 @@ def choice(table: pd.DataFrame, law: str) -> pd.Series:
 def explored(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What each law scores on each set, as intervals over seeds.
 
-    sign, within networks: how much more often it tells the sign than the better fixed answer for each network.
+    sign, within networks: the lead in signs over the better fixed answer for each network.
     """
     rows = []
     for (name, table), (law, told) in product(tables.items(), (LAWS | EXPLORED).items()):

@@ -154,8 +154,8 @@ WORDS = {
         "What a linear head finds in Alice's features, above what it finds in the pixels, tells the same.",
         "features less pixels tell the sign and the size of Bob's gain, and a better cut than any fixed one",
         "features less pixels miss at least one of three: the sign of Bob's gain, its size, the best cut",
-        "Fit two linear heads, on features and on pixels, before you decide.",
-        "Two linear heads, on features and on pixels, do not settle where to cut.",
+        "Fit two ridge regressions, on features and on pixels, before you decide.",
+        "Two ridge regressions, on features and on pixels, do not settle where to cut.",
     ),
 }  # fmt: skip
 

@@ -6,9 +6,11 @@ then for each number of blocks, the head alone to all of them (scratch), a Bob t
 trainer and is judged on 1,000 pairs of unseen images. Beside his accuracy stands what `features` measures
 of the features below the cut, on his training pairs alone and one part of them by the others: nothing looks
 at the pairs that he is judged on. All of them retrained, the features are the pixels. Six seeds were planned
-on digits and on turned; for want of time four were run, which was settled before any of their rows was looked at.
+on digits and on turned; for want of time four were run, as was settled before any of their rows was looked
+at.
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -90,7 +92,8 @@ def evidence_rows(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _saved(folder: Path, alice: Cell) -> pd.DataFrame:
     """The problems of one Alice, from the file of an earlier call where there is one."""
-    path = folder / f"{alice.network}_{alice.rho:g}_{alice.phi:g}_{alice.seed}.csv"
+    named = hashlib.sha256(repr((alice, SIZES)).encode()).hexdigest()[:16]
+    path = folder / f"{alice.network}_{alice.rho:g}_{alice.phi:g}_{alice.seed}_{named}.csv"
     if not path.exists():
         started = path.with_suffix(".part")
         problems(alice, SIZES).to_csv(started, index=False)

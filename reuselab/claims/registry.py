@@ -169,8 +169,8 @@ CLAIMS = {
         "Alice's features and from n / d alone.",
         "a sign told right hardly more often (.05) than by one fixed answer, a rank correlation with his "
         "gain weaker than .3, or a cut less than .01 better than the best fixed one",
-        "intervals over seeds of the lead in signs and of the rank correlation above zero; one below does "
-        "not hold, across zero is undecided",
+        "intervals over seeds of the lead in signs, of the rank correlation and of the lead at the chosen "
+        "cut above zero; one below does not hold, across zero is undecided",
     ),
     "D2": Claim(
         OURS,

@@ -49,6 +49,7 @@
       place.textContent = `\\(${tex}\\)`;
       place.className = 'rl-symbol mathjax_process';
       await MathJax.typesetPromise([place]);
+      for (const formula of place.querySelectorAll('[tabindex]')) formula.removeAttribute('tabindex');
     }
   }
 

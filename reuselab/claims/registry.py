@@ -161,6 +161,25 @@ CLAIMS = {
         "gradient descent within the Bonferroni bound at 1 % of the flow form in every setting, and outside "
         "that of c = 1 in some; undecided where it is within both",
     ),
+    "D1": Claim(
+        OURS,
+        "luck_explained",
+        "The second paper's phase diagram of linear transfer tells what the first paper's Bob gains over "
+        "training from scratch: its sign, its size, and his best cut, from how much of his task lies in "
+        "Alice's features and from n / d alone.",
+        "a sign told right hardly more often (.05) than by one fixed answer, a rank correlation with his "
+        "gain weaker than .3, or a cut less than .01 better than the best fixed one",
+        "intervals over seeds of the lead in signs and of the rank correlation above zero; one below does "
+        "not hold, across zero is undecided",
+    ),
+    "D2": Claim(
+        OURS,
+        "luck_explained",
+        "The same, with scratch measured in place of computed: how much more of Bob's task a linear head "
+        "finds in Alice's features than in the pixels.",
+        "the same",
+        "the same",
+    ),
 }
 
 

@@ -1,0 +1,225 @@
+"""Does the second paper's theory tell the first paper's Bob what he will gain (claims D1 and D2, ours)?"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reuselab import stats
+from reuselab.check import integer
+from reuselab.claims import evidence, problems, registry
+from reuselab.claims.parameters import check_cells, rules
+from reuselab.experiment import models
+from reuselab.experiment.cell import Cell
+from reuselab.theory import linear, meeting
+
+RULES = rules(
+    "base",
+    "network",
+    "rhos",
+    "alice_pairs",
+    "alice_epochs",
+    "bob_samples",
+    "bob_epochs",
+    "test_pairs",
+    "seeds",
+) | {"pixels": integer(2, 200), "draws": integer(2, 10_000)}
+FEWEST = 12  # Bob's pairs: five parts of fewer are too small to judge features by
+FEWEST_SEEDS = 3
+SMALL = 0.01  # a gain smaller than this has no sign
+LAWS = {"theory": "theory at its own n / d", "measured": "features less pixels, measured"}
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be together: ValueError or FileNotFoundError, in one line."""
+    if min(values["bob_samples"]) < FEWEST:
+        raise ValueError(f"bob_samples must be {FEWEST} or more each, not {min(values['bob_samples'])}")
+    check_cells(values)
+
+
+# The exact case.
+
+
+def exact_case(pixels: int, draws: int, seed: int = 0) -> pd.DataFrame:
+    """Gaussian pairs and a deep linear network: a row for each phi and alignment of the tasks.
+
+    rho; cos(theta); risk, of a new head fitted to endless pairs, and formula, the second paper's for that;
+    mean and error, of `draws` heads fitted to as many pairs as half of the pixels, and expected, the formula.
+    """
+    rows, n = [], max(4, pixels)
+    rng = np.random.default_rng(seed)
+    for phi in (0.0, 0.4, 0.8, 0.95):
+        pairs = meeting.gaussian(pixels, phi, 0.95)
+        alice, rho = meeting.layers(pairs.alice, 3, 5, seed), meeting.correlation(pairs)
+        data = (meeting.draw(pairs, n, 0.3, rng) for _ in range(draws))
+        risks = [meeting.risk(pairs, meeting.retrained(*own, alice, 1)) for own in data]
+        row: dict[str, Any] = {"phi": phi, "rho": rho, "cos(theta)": meeting.cosine(pairs)}
+        row |= {"risk": meeting.risk(pairs, meeting.best_head(pairs, alice))}
+        row |= {"formula": float(linear.linear_transfer_limit(np.arccos(rho))), "mean": np.mean(risks)}
+        row |= {"error": np.std(risks, ddof=1) / np.sqrt(draws)}
+        expected = float(linear.linear_transfer_risk(n, 2 * pixels, np.arccos(rho), 0.3))
+        rows.append(row | {"expected": expected})
+    return pd.DataFrame(rows)
+
+
+# Real networks.
+
+
+def study(values: Mapping[str, Any]) -> pd.DataFrame:
+    """The problems of a page's run: rows of `problems.problems`, for each rho and seed."""
+    shared = {key: values[key] for key in ("base", "network", "alice_pairs", "alice_epochs", "test_pairs")}
+    sizes = dict.fromkeys(values["bob_samples"], values["bob_epochs"])
+    cells = [
+        Cell.of(**shared, rho=rho, seed=seed) for seed in range(values["seeds"]) for rho in values["rhos"]
+    ]
+    return pd.concat([problems.problems(cell, sizes) for cell in cells], ignore_index=True)
+
+
+def points(table: pd.DataFrame) -> pd.DataFrame:
+    """Every cut that reuses some of Alice as a point: rows of `problems`, less those of scratch, and more.
+
+    gamma: n / d, d the pixels of a pair. degrees: the effective angle. gain: Bob's accuracy less that from
+    scratch. theory: what `linear` predicts at gamma and that angle without noise, as a share of the target's
+    variance. measured: the ridge's share on her features less that on the pixels; a share below 0 counts as
+    0, for features that are almost constant on few images make it fall without bound.
+    """
+    blocks = table.network.map(lambda name: len(models.blocks(name)))
+    fresh = table[table.retrain == blocks].set_index(problems.PROBLEM)[["bob_accuracy", "r2"]]
+    reused = table[table.retrain < blocks].join(fresh, on=problems.PROBLEM, rsuffix="_scratch")
+    gamma, theta = reused.bob_pairs / reused.inputs, np.arccos(reused.cosine)
+    return reused.assign(
+        gamma=gamma,
+        degrees=np.rad2deg(theta),
+        gain=reused.bob_accuracy - reused.bob_accuracy_scratch,
+        theory=linear.linear_transfer_gain(gamma, theta, 0.0),
+        measured=reused.r2.clip(0) - reused.r2_scratch.clip(0),
+    )
+
+
+def sign(table: pd.DataFrame, law: str) -> pd.Series:
+    """By seed: how much more often a law tells the sign of Bob's gain than one fixed answer for all.
+
+    The better of the answers "always gains" and "never gains", chosen with the results known. Gains smaller
+    than `SMALL` do not count.
+    """
+
+    def lead(rows: pd.DataFrame) -> float:
+        gains = rows.gain > 0
+        return float(((rows[law] > 0) == gains).mean() - max(gains.mean(), 1 - gains.mean()))
+
+    given = points(table)
+    told = given[given.gain.abs() >= SMALL].groupby("seed")[["gain", law]].apply(lead)
+    return pd.Series(told, dtype=float)
+
+
+def size(table: pd.DataFrame, law: str) -> pd.Series:
+    """By seed: Spearman's correlation of what a law predicts and Bob's gain, over all problems and cuts."""
+    by_seed = points(table).groupby("seed")[["gain", law]]
+    return by_seed.apply(lambda rows: stats.rank_correlation(rows.gain, rows[law]))
+
+
+def choice(table: pd.DataFrame, law: str) -> pd.Series:
+    """By seed: Bob's accuracy at the cut that a law chooses less that at the best fixed one, its mean.
+
+    A law chooses the cut with the largest gain, or scratch where none is above 0. The fixed one is, for each
+    network, the cut (or scratch) with the highest mean accuracy of the whole table, its results known.
+    """
+    given = points(table)
+    best = given.loc[given.groupby(problems.PROBLEM)[law].idxmax()].set_index(problems.PROBLEM)
+    chosen = best.bob_accuracy.where(best[law] > 0, best.bob_accuracy_scratch)
+    means = table.groupby(["network", "retrain"]).bob_accuracy.mean().unstack()
+    fixed = table[table.retrain == table.network.map(means.idxmax(axis=1))]
+    lead = chosen - fixed.set_index(problems.PROBLEM).bob_accuracy
+    return lead.groupby("seed").mean()
+
+
+def one_law(tables: Mapping[str, pd.DataFrame], law: str) -> pd.DataFrame:
+    """One line for all image sets, or several? A row a set: own, common and others, each R^2 of Bob's gain.
+
+    Lines of gain on what `law` predicts: fitted to this set, to all, and to all but this one. R^2 on this
+    set, whose mean is the rival: below 0 that is better.
+    """
+    given = {name: points(table) for name, table in tables.items()}
+    rows = []
+    for name, own in given.items():
+        others = [rows for other, rows in given.items() if other != name]
+        fits = {"own": [own], "common": list(given.values()), "others": others}
+        rows.append({"set": name} | {fit: _r2(pd.concat(on), own, law) for fit, on in fits.items() if on})
+    return pd.DataFrame(rows)
+
+
+def _r2(fit: pd.DataFrame, judged: pd.DataFrame, law: str) -> float:
+    line = np.polyfit(fit[law], fit.gain, 1)
+    left = judged.gain - np.polyval(line, judged[law])
+    return float(1 - (left**2).sum() / ((judged.gain - judged.gain.mean()) ** 2).sum())
+
+
+def kept() -> dict[str, pd.DataFrame]:
+    """The tables of the evidence that are there, by image set."""
+    paths = {name: evidence.path_of("luck_explained", name) for name in EVIDENCE_SETS}
+    return {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
+
+
+def judge(table: pd.DataFrame, preset: str, images: str) -> pd.DataFrame:
+    """The rows of claims D1 and D2 on a run, for the scoreboard: intervals over seeds; see the rules."""
+    rows = []
+    for claim, law in {"D1": "theory", "D2": "measured"}.items():
+        parts = {"sign": sign(table, law), "rank correlation": size(table, law)}
+        intervals = {name: stats.interval(values) for name, values in parts.items()}
+        few = stats.few({"seed": table.seed.nunique()})
+        words = "; ".join(f"{name} {stats.in_words(told)}" for name, told in intervals.items())
+        verdict = stats.combine([_above(low, high) for _, low, high in intervals.values()])
+        rows.append(registry.row(claim, "undecided" if few else verdict, words, preset, images, few=few))
+    return pd.DataFrame(rows)
+
+
+def _above(low: float, high: float) -> str:
+    return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
+
+
+# The evidence.
+
+EVIDENCE_SETS = tuple(problems.SEEDS)
+evidence_rows = problems.evidence_rows
+Quantity = Callable[[pd.DataFrame], pd.Series]
+
+
+def _decision(claim: str, quantity: str, matters: float, excluded: str, values: Quantity) -> Any:
+    return evidence.Decision(claim, registry.OURS, quantity, matters, excluded, values)
+
+
+def _decisions(claim: str, law: str, told: str) -> dict[str, evidence.Decision]:
+    """What decides a law: sign, size and best cut, by seed over two networks, four couplings, three sizes."""
+    return {
+        f"{told}: sign of the gain": _decision(
+            claim,
+            "share of cuts whose sign of Bob's gain over scratch is told right, less that of the better of "
+            "two fixed answers",
+            0.05,
+            f"gains smaller than {SMALL}",
+            partial(sign, law=law),
+        ),
+        f"{told}: size of the gain": _decision(
+            claim,
+            "Spearman's correlation of predicted gain and Bob's, over all problems and cuts",
+            0.3,
+            "nothing",
+            partial(size, law=law),
+        ),
+        f"{told}: best cut": _decision(
+            claim,
+            "accuracy at the cut with the largest predicted gain (scratch where none is above 0) less that "
+            "at the best fixed one, known afterwards",
+            0.01,
+            "nothing",
+            partial(choice, law=law),
+        ),
+    }
+
+
+DECISIONS = {
+    **_decisions("D1", "theory", "theory"),
+    **_decisions("D2", "measured", "measured"),
+}

@@ -7,6 +7,7 @@ better half of those for half. What wins on the images held out is the advice.
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,7 +67,7 @@ def advise(
     """How many blocks of Alice's `network` Bob should retrain, or that he should not reuse it.
 
     network: a `Network`, whose blocks are the cuts, or any classifier that `zoo.cut` can divide; it stays as
-    it is. images: n images as it takes them, float [n, C, H, W], pairs or photographs. labels: int64 [n], from 0.
+    it is. images: as it takes them, float [n, C, H, W], or pairs or photographs. labels: int64 [n], from 0.
     init: whether retrained blocks start as hers ("alice") or "fresh". budget: seconds; a round that would
     outlast it is not begun, and the dearest candidates of the first are left out.
 
@@ -110,6 +111,20 @@ def estimates(
     every row. Features are averaged to at most 4 x 4 places. Raises ValueError as `advise` does.
     """
     return _estimates(_problem(network, images, labels), seed)
+
+
+def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed: int = 0) -> pd.DataFrame:
+    """Several Alices for one Bob, the best first, by the best probe among her cuts.
+
+    alices: by name, her network and Bob's images as it takes them. Columns: alice, retrain (of that cut),
+    probe, and the others of `estimates` there. Raises ValueError as `advise` does.
+    """
+    rows = []
+    for name, (network, images) in alices.items():
+        told = estimates(network, images, labels, seed=seed).iloc[:-1]  # but for the pixels
+        rows.append({"alice": name} | told.loc[told.probe.idxmax()].to_dict())
+    ranked = pd.DataFrame(rows).astype({"retrain": int})
+    return ranked.sort_values(["probe", "logme"], ascending=False, ignore_index=True)
 
 
 def race(
@@ -207,7 +222,7 @@ def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
 def _pooled(x: Tensor) -> np.ndarray:
     """Features [n, d], maps averaged to at most `SIDE` x `SIDE`."""
     if x.ndim == 4:
-        x = F.adaptive_avg_pool2d(x, [min(SIDE, side) for side in x.shape[2:]])
+        x = F.adaptive_avg_pool2d(x, (min(SIDE, x.shape[2]), min(SIDE, x.shape[3])))
     return x.flatten(1).double().numpy()
 
 
@@ -227,7 +242,8 @@ def _candidates(blocks: int, init: str) -> list[tuple[int, str]]:
 
 def _race(problem: _Problem, recipe: train.Recipe, init: str, seed: int, budget: float) -> pd.DataFrame:
     learn, judged = _split(problem.labels, seed)
-    running, rows, left = _candidates(len(problem.alice), init), [], budget
+    running, left = _candidates(len(problem.alice), init), budget
+    rows: list[dict[str, Any]] = []
     for part in RUNGS:
         entered: list[dict[str, Any]] = []
         for candidate in running:
@@ -314,8 +330,8 @@ def fresh(network: Network, classes: int, seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in net.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            if callable(draw := getattr(module, "reset_parameters", None)):
+                draw()
             else:
                 for weight in module.parameters(recurse=False):
                     with torch.no_grad():

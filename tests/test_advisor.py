@@ -86,7 +86,7 @@ def test_torchvisions_networks_are_cut_by_the_rule_and_left_as_they_were():
     before = {name: weight.clone() for name, weight in net.state_dict().items()}
     images = torch.randn(12, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     told = advisor.estimates(net, images, torch.arange(12) % 3)
-    assert told.retrain.tolist() == [1, 2, 3, 4, 5, 6] and told.notna().all(None)
+    assert told.retrain.tolist() == [1, 2, 3, 4, 5, 6] and told.notna().all(axis=None)
     assert all(torch.equal(weight, before[name]) for name, weight in net.state_dict().items())
 
 

@@ -25,7 +25,7 @@ FLOORS = (
     ("experiment",),
     ("runs",),
     ("theory",),
-    ("advisor",),
+    ("advisor", "given"),
     ("claims",),
     ("figures",),
     ("book",),

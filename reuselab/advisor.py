@@ -85,10 +85,12 @@ def advise(
     best = max(last.to_dict("records"), key=lambda row: (row["epochs"], *_score(row)))
     table = last.merge(told, on="retrain", how="left").sort_values(["retrain", "init"], ignore_index=True)
     reuse = (best["retrain"], best["init"]) != (len(problem.alice), FRESH)
-    return Advice(int(best["retrain"]), reuse, table, _sentence(best, len(problem.alice), reuse=reuse))
+    untried = len(_candidates(len(problem.alice), init)) - len(last)
+    sentence = _sentence(best, len(problem.alice), untried, reuse=reuse)
+    return Advice(int(best["retrain"]), reuse, table, sentence)
 
 
-def _sentence(best: dict[str, Any], blocks: int, *, reuse: bool) -> str:
+def _sentence(best: dict[str, Any], blocks: int, untried: int, *, reuse: bool) -> str:
     k = int(best["retrain"])
     what = (
         f"Retrain {'all' if k == blocks else f'the top {k} of'} {blocks} blocks"
@@ -98,6 +100,7 @@ def _sentence(best: dict[str, Any], blocks: int, *, reuse: bool) -> str:
     return (
         f"{what}; expect an accuracy of {best['accuracy']:.2f} "
         f"[{best['low']:.2f}, {best['high']:.2f}] after about {best['seconds']:.0f} s of training."
+        + (f" The budget left {untried} dearer candidates untried, scratch among them." if untried else "")
     )
 
 

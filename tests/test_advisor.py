@@ -74,6 +74,14 @@ def test_a_network_that_lets_nothing_through_is_not_reused():
     assert told.sentence.startswith("Do not reuse this network")
 
 
+def test_a_budget_that_is_spent_ends_the_race_and_says_what_was_not_tried(monkeypatch):
+    images, labels = problem(n=24)
+    monkeypatch.setattr(advisor.time, "perf_counter", iter(range(0, 10_000, 4)).__next__)
+    told = advisor.advise(network(blind()), images, labels, recipe=Recipe(epochs=8, batch=20), budget=5)
+    assert told.retrain == 1 and len(told.table) == 1
+    assert told.sentence.endswith("The budget left 3 dearer candidates untried, scratch among them.")
+
+
 def test_the_record_of_a_race_holds_every_candidate_in_every_round():
     images, labels = problem(n=24)
     record = advisor.race(network(blind()), images, labels, Recipe(epochs=8, batch=20))

@@ -143,6 +143,20 @@ WORDS = {
         "The scale of the weights you start from decides where fine-tuning ends.",
         "The scale of the weights is not what decides where fine-tuning ends.",
     ),
+    "D1": Words(
+        "The formulas of linear theory tell whether a real Bob gains from Alice, how much, and where to cut.",
+        "linear theory tells the sign and the size of Bob's gain, and a better cut than any fixed one",
+        "linear theory misses at least one of three: the sign of Bob's gain, its size, the best cut",
+        "Measure how much of your task the features hold, and let the phase diagram choose the cut.",
+        "Do not let the phase diagram choose the cut for you.",
+    ),
+    "D2": Words(
+        "What a linear head finds in Alice's features, above what it finds in the pixels, tells the same.",
+        "features less pixels tell the sign and the size of Bob's gain, and a better cut than any fixed one",
+        "features less pixels miss at least one of three: the sign of Bob's gain, its size, the best cut",
+        "Fit two linear heads, on features and on pixels, before you decide.",
+        "Two linear heads, on features and on pixels, do not settle where to cut.",
+    ),
 }  # fmt: skip
 
 # What the first screen tells, as far as it was run, the first `FIRST` of these: a claim, the part of it that

@@ -87,7 +87,8 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
     """
     blocks = table.network.map(lambda name: len(models.blocks(name)))
     fresh = table[table.retrain == blocks].set_index(problems.PROBLEM)[["bob_accuracy", "r2"]]
-    reused = table[table.retrain < blocks].join(fresh, on=problems.PROBLEM, rsuffix="_scratch")
+    fresh = fresh.add_suffix("_scratch")
+    reused = table[table.retrain < blocks].join(fresh, on=problems.PROBLEM)
     gamma, theta = reused.bob_pairs / reused.inputs, np.arccos(reused.cosine)
     return reused.assign(
         gamma=gamma,
@@ -154,6 +155,25 @@ def _r2(fit: pd.DataFrame, judged: pd.DataFrame, law: str) -> float:
     line = np.polyfit(fit[law], fit.gain, 1)
     left = judged.gain - np.polyval(line, judged[law])
     return float(1 - (left**2).sum() / ((judged.gain - judged.gain.mean()) ** 2).sum())
+
+
+def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """How often theory tells the sign of Bob's gain, a row an image set, network, and number of his pairs.
+
+    n / d; told right: the mean over seeds and its 95 % interval, of the gains that are `SMALL` or larger;
+    Bob gains: how many of these are gains.
+    """
+    rows = []
+    for name, table in tables.items():
+        given = points(table)
+        given = given[given.gain.abs() >= SMALL]
+        given = given.assign(right=(given.theory > 0) == (given.gain > 0))
+        for (network, size), part in given.groupby(["network", "bob_pairs"]):
+            row = {"set": name, "network": network, "Bob's pairs": size, "n / d": part.gamma.iloc[0]}
+            right = stats.interval(part.groupby("seed").right.mean())
+            gains = f"{(part.gain > 0).mean():.2f}"
+            rows.append(row | {"told right": stats.in_words(right, ".2f"), "Bob gains": gains})
+    return pd.DataFrame(rows)
 
 
 def kept() -> dict[str, pd.DataFrame]:

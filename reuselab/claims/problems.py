@@ -5,7 +5,8 @@ coupling (rho, phi; Bob's own pairs at the same), each number of Bob's pairs and
 then for each number of blocks, the head alone to all of them (scratch), a Bob trains by the book's own
 trainer and is judged on 1,000 pairs of unseen images. Beside his accuracy stands what `features` measures
 of the features below the cut, on his training pairs alone and one part of them by the others: nothing looks
-at the pairs that he is judged on. All of them retrained, the features are the pixels.
+at the pairs that he is judged on. All of them retrained, the features are the pixels. Six seeds were planned
+on pairs of digits; for want of time four were run, which was settled before any of their rows was looked at.
 """
 
 import time
@@ -26,7 +27,7 @@ from reuselab.experiment.cell import Cell
 from reuselab.runs import store
 from reuselab.theory import features
 
-SEEDS = {"digits": 6, "turned": 6, "fashion": 4}
+SEEDS = {"digits": 4, "turned": 4, "fashion": 4}
 NETWORKS = ("mlp", "cnn")
 COUPLINGS = ((0.0, 0.0), (0.5, 0.0), (0.9, 0.0), (0.0, 0.5))  # rho, phi
 SIZES = {30: 60, 100: 40, 400: 20}  # Bob's pairs, and his epochs

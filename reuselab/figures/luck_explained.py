@@ -1,0 +1,64 @@
+"""The first paper's Bobs on the second paper's phase diagram."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reuselab.claims.luck_explained import LAWS
+from reuselab.figures.phase_diagram import GAIN
+from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid, log_across, short
+from reuselab.theory import linear
+
+FULL = 0.5  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+
+
+@drawn
+def diagram(points: Mapping[str, pd.DataFrame]) -> Figure:
+    """Every cut at its own n / d and effective angle, coloured by Bob's gain; behind, theory without noise.
+
+    points: rows of `claims.luck_explained.points`, a panel an image set.
+    """
+    gamma, theta = np.logspace(-2.2, 0.7, 120), np.deg2rad(np.linspace(0, 90, 91))
+    theory = linear.linear_transfer_gain(*np.meshgrid(gamma, theta), 0.0)
+    drawing = Figure(figsize=(8, 3.8))
+    panels = drawing.subplots(1, len(points), sharey=True, squeeze=False)[0]
+    for axes, (name, rows) in zip(panels, points.items()):
+        axes.pcolormesh(
+            gamma, np.rad2deg(theta), theory, shading="nearest", rasterized=True, alpha=0.35, **GAIN
+        )
+        axes.plot(gamma, np.rad2deg(linear.boundary(0.0, gamma=gamma)), color="black", lw=2)
+        spread = np.exp(np.random.default_rng(0).uniform(-0.12, 0.12, len(rows)))
+        shown = {**GAIN, "vmin": -FULL, "vmax": FULL}
+        dots = axes.scatter(
+            rows.gamma * spread, rows.degrees, c=rows.gain, s=16, lw=0.4, edgecolors=REFERENCE_COLOR, **shown
+        )
+        log_across(axes)
+        axes.set(xlabel="gamma = n / d", title=short(name), ylim=(0, 90))
+    panels[0].set_ylabel("effective angle (degrees)")
+    drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.9)
+    return drawing
+
+
+@drawn
+def laws(points: Mapping[str, pd.DataFrame]) -> Figure:
+    """Bob's gain in accuracy against what each of `LAWS` predicts, a colour an image set, with its line."""
+    drawing = Figure(figsize=(8, 3.6))
+    for axes, (law, name) in zip(drawing.subplots(1, len(LAWS), sharey=True), LAWS.items()):
+        for (images, rows), shade in zip(points.items(), RETRAIN_COLORS[1:]):
+            _line(axes, rows, law, shade, short(images))
+        axes.axhline(0, color=REFERENCE_COLOR, lw=0.8)
+        axes.axvline(0, color=REFERENCE_COLOR, lw=0.8)
+        axes.set(xlabel="predicted, share of the target's variance", title=name)
+        light_grid(axes)
+    drawing.axes[0].set_ylabel("Bob's gain over scratch")
+    drawing.axes[-1].legend(frameon=False, fontsize=9)
+    return drawing
+
+
+def _line(axes: Axes, rows: pd.DataFrame, law: str, shade: str, name: str) -> None:
+    axes.plot(rows[law], rows.gain, "o", ms=3, alpha=0.5, color=shade, label=name)
+    ends = np.array([rows[law].min(), rows[law].max()])
+    axes.plot(ends, np.polyval(np.polyfit(rows[law], rows.gain, 1), ends), color=shade)

@@ -2,10 +2,11 @@
 
 Rows are those of `problems`: a row a problem and a cut, with Bob's accuracy there and what was measured of
 the features below it. Whatever is fitted is fitted on the other image sets. The rules were written before
-any row of the seeds that decide was looked at.
+any row of the seeds that decide was looked at, and those of the tree before any regret was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,16 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from reuselab import stats
+from reuselab.check import number
+from reuselab.claims import evidence, luck_explained, mobilenet
 from reuselab.stats import interval
+
+ABOUT = (
+    "Somebody has a network, some labelled images, and a new task. How many blocks are worth retraining, and "
+    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules."
+)
+RULES = {"goal": number(0, 100), "near": number(0, 1)}
 
 PROBLEM = ["images", "network", "rho", "phi", "bob_pairs", "seed"]
 ALONE = ("r2", "alignment", "cosine")  # a measure alone: the cut with the most of it
@@ -28,9 +38,7 @@ def regrets(rows: pd.DataFrame) -> pd.DataFrame:
     rows: columns PROBLEM, retrain, bob_accuracy and `ALONE`, of two image sets or more. Gives PROBLEM, rule,
     retrain (what it chose) and regret. Raises ValueError for fewer image sets.
     """
-    sets = sorted(rows.images.unique())
-    if len(sets) < 2:
-        raise ValueError(f"rules are fitted on other image sets than they are judged on, not on {sets} alone")
+    sets = _several(rows)
     parts = []
     for one in sets:
         known, asked = rows[rows.images != one], rows[rows.images == one].reset_index(drop=True)
@@ -68,13 +76,18 @@ def _rules(known: pd.DataFrame) -> dict[str, Choose]:
     def measure(name: str) -> Choose:
         return lambda rows: rows[name]
 
+    return _unfitted() | {
+        "the best fixed share": lambda rows: -(_share(rows) - best).abs(),
+        **{f"{name} alone": measure(name) for name in ALONE},
+        "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
+    }
+
+
+def _unfitted() -> dict[str, Choose]:
     return {
         "always the head": lambda rows: -rows.retrain,
         "always half": lambda rows: -(_share(rows) - 0.5).abs(),
         "always scratch": lambda rows: rows.retrain,
-        "the best fixed share": lambda rows: -(_share(rows) - best).abs(),
-        **{f"{name} alone": measure(name) for name in ALONE},
-        "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
     }
 
 
@@ -91,3 +104,152 @@ def _features(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         told | more | {"share": share, "share squared": share**2, "share by labels": share * size}
     )
+
+
+def _several(rows: pd.DataFrame) -> list[str]:
+    sets = sorted(rows.images.unique())
+    if len(sets) < 2:
+        raise ValueError(f"rules are fitted on other image sets than they are judged on, not on {sets} alone")
+    return sets
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Any goal and any border between near and far will do."""
+
+
+# The rows that other pages kept.
+
+FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
+SIZES = {30: "up to 30", 100: "31 to 100", np.inf: "more than 100"}  # Bob's labelled images
+ACTIONS = {
+    "always the head": "retrain the head",
+    "always half": "retrain half of the blocks",
+    "always scratch": "do not reuse: train from scratch",
+}
+
+
+def kept(near: float) -> pd.DataFrame:
+    """The problems of all kept tables whose scratch was run: columns PROBLEM, retrain, bob_accuracy, `ALONE`.
+
+    And task, one of NEAR (rho at least `near`), FAR and IMAGENET, and labels, of `SIZES`. `ALONE` is NaN
+    where nothing was measured of the features. Bob's own pairs are as correlated as Alice's.
+    """
+    measured = [rows.assign(images=name) for name, rows in luck_explained.kept().items()]
+    other = [_of_pairs(name) for name in ("digits", "turned")]
+    rows = pd.concat([*measured, *other, *map(_of_photographs, mobilenet.SETS)], ignore_index=True)
+    ours = np.where(rows.rho < near, FAR, NEAR)
+    labels = pd.cut(rows.bob_pairs, [0, *SIZES], labels=list(SIZES.values())).astype(str)
+    task = np.where(rows.network == mobilenet.NETWORK, IMAGENET, ours)
+    return rows.assign(task=task, labels=labels)[[*PROBLEM, "retrain", "bob_accuracy", *ALONE, "task", "labels"]]
+
+
+def _of_pairs(name: str) -> pd.DataFrame:
+    """The problems of the pages task_correlation and layers on an image set, each once."""
+    paths = [evidence.path_of(page, name) for page in ("task_correlation", "layers")]
+    rows = pd.concat([pd.read_csv(path) for path in paths if path.exists()])
+    rows = rows[rows.method.isin(["Alice", "scratch"]) & rows.bob_rho.isna() & (rows.retrain > 0)]
+    recipe = f"{evidence.NETWORK}, {evidence.COMMON['alice_pairs']:,} pairs of hers"
+    return _whole(rows.assign(images=name, network=recipe), scratch=max(evidence.CUTS) + 1)
+
+
+def _of_photographs(name: str) -> pd.DataFrame:
+    """The problems of MobileNetV2 on an image set; of its cuts those that were trained."""
+    rows = pd.read_csv(evidence.path_of("dogs_and_cats", name)).query("head == 'trained'")
+    rows = rows.rename(columns={"labels": "bob_pairs", "accuracy": "bob_accuracy"})
+    alike = {"images": name, "network": mobilenet.NETWORK, "rho": 0.0, "phi": 0.0}  # not known of photographs
+    return _whole(rows.assign(**alike), scratch=mobilenet.EVERYTHING)
+
+
+def _whole(rows: pd.DataFrame, scratch: int) -> pd.DataFrame:
+    """The problems whose Bob from scratch was run too, each cut once."""
+    once = rows.drop_duplicates([*PROBLEM, "retrain"])
+    return once[once.groupby(PROBLEM).retrain.transform("max") == scratch]
+
+
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in which the features were measured."""
+    return rows.dropna(subset=list(ALONE))
+
+
+def by(rows: pd.DataFrame, regret: pd.DataFrame, group: str) -> pd.DataFrame:
+    """Mean regret of each rule in points, with its interval, in words: a row a rule, a column a group.
+
+    rows: of `kept`, of which `group` is a column. Rules in the order of `summary`.
+    """
+    named = regret.merge(rows[[*PROBLEM, group]].drop_duplicates(), on=PROBLEM)
+    told = {name: summary(part).set_index("rule") for name, part in named.groupby(group)}
+    order = summary(regret).rule
+    wanted = [name for name in (*SIZES.values(), FAR, NEAR, IMAGENET) if name in told]
+    words = {name: [points(told[name].loc[rule]) for rule in order] for name in wanted}
+    return pd.DataFrame({"rule": order} | words)
+
+
+def points(row: pd.Series) -> str:
+    """A row of `summary` in accuracy points."""
+    return stats.in_words(tuple(100 * row[["mean", "low", "high"]]), ".1f")
+
+
+# The tree.
+
+
+def tree(rows: pd.DataFrame) -> pd.DataFrame:
+    """The leaves of the decision tree, a row a task and number of labels that there are rows of.
+
+    rule: of `ACTIONS` the one with the least mean regret in the leaf, and action, in words. rival: the next
+    best. lead: what the rival's mean regret is more, with its interval over (images, seed), low and high;
+    tie: whether that reaches zero, so that either will do. regret, regret_low, regret_high: of the rule
+    chosen in the same leaf on the other image sets; sets: how many there are. With one they are of the rule
+    chosen here. gain, gain_low, gain_high: of the better of head and half over scratch.
+    """
+    told = thumbs(rows)
+    leaves = []
+    for task in (FAR, NEAR, IMAGENET):
+        for labels in SIZES.values():
+            leaf = told[(told.task == task) & (told.labels == labels)]
+            if len(leaf):
+                leaves.append({"task": task, "labels": labels} | _leaf(leaf))
+    return pd.DataFrame(leaves)
+
+
+def thumbs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The regret of each of `ACTIONS` in each problem: columns PROBLEM, task, labels, rule, retrain, regret."""
+    chosen = [_chosen(rows, score(rows)).assign(rule=rule) for rule, score in _unfitted().items()]
+    told = rows[[*PROBLEM, "task", "labels"]].drop_duplicates()
+    return pd.concat(chosen, ignore_index=True).merge(told, on=PROBLEM)
+
+
+def grown(told: pd.DataFrame) -> pd.DataFrame:
+    """The regret of the tree as a rule: in each leaf what had the least on the other image sets.
+
+    told: of `thumbs`. A leaf of one image set is left out.
+    """
+    parts = []
+    for _, leaf in told.groupby(["task", "labels"]):
+        for name in leaf.images.unique():
+            others = leaf[leaf.images != name]
+            if len(others):
+                best = summary(others).rule[0]
+                parts.append(leaf[(leaf.images == name) & (leaf.rule == best)])
+    return pd.concat(parts, ignore_index=True).assign(rule="the tree") if parts else told.iloc[:0]
+
+
+def _leaf(leaf: pd.DataFrame) -> dict[str, Any]:
+    best, rival = summary(leaf).rule[:2]
+    means = leaf.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
+    lead = interval(means[rival] - means[best])
+    unseen = grown(leaf)
+    chosen = summary(unseen if len(unseen) else leaf[leaf.rule == best]).iloc[0]
+    reused = summary(leaf[leaf.rule != "always scratch"]).rule[0]
+    gain = interval(means["always scratch"] - means[reused])
+    return (
+        {"rule": best, "action": ACTIONS[best], "rival": rival, "tie": not lead[0] > 0 or not lead[1] > 0}
+        | dict(zip(("lead", "low", "high"), lead))
+        | dict(zip(("regret", "regret_low", "regret_high"), chosen[["mean", "low", "high"]]))
+        | dict(zip(("gain", "gain_low", "gain_high"), gain))
+        | {"sets": leaf.images.nunique(), "problems": len(leaf) // len(ACTIONS)}
+    )
+
+
+def advised(leaf: pd.Series) -> str:
+    """What a leaf recommends, in words; both rules where they cannot be told apart."""
+    return leaf.action + (f", or {ACTIONS[leaf.rival]}" if leaf.tie else "")

@@ -213,8 +213,9 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
         if high <= goal
         else f"is missed: even the lower end of the interval is {low:.1f}"
         if low > goal
-        else "is undecided: the interval reaches across it, and the mean is "
-        + ("not above it" if mean <= goal else "above it")
+        else "is reached by the mean, though its interval reaches beyond"
+        if mean <= goal
+        else "is not reached: the mean is above it, though its interval reaches across"
     )
     equals = [
         rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0

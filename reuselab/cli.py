@@ -263,7 +263,7 @@ def advise(
 ) -> None:
     """Say how many blocks of a network to retrain for a folder of labelled photographs."""
     from reuselab import advisor, check, given
-    from reuselab.figures import advice as figures
+    from reuselab.figures import candidates as figures
 
     with _refusals():
         advisor.BUDGET("--budget", budget)

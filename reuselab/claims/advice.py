@@ -175,6 +175,11 @@ def measured(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.dropna(subset=list(ALONE))
 
 
+def count(rows: pd.DataFrame) -> str:
+    """The number of problems in `rows`, in words."""
+    return f"{rows.groupby(PROBLEM).ngroups:,}"
+
+
 def by(rows: pd.DataFrame, regret: pd.DataFrame, group: str) -> pd.DataFrame:
     """Mean regret of each rule in points, with its interval, in words: a row a rule, a column a group.
 

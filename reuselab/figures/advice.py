@@ -1,4 +1,4 @@
-"""What the advisor expects of each candidate, and how far rules fall short of the best cut."""
+"""How far rules fall short of the best cut, and the decision tree that follows from it."""
 
 from collections.abc import Mapping
 
@@ -11,27 +11,6 @@ from reuselab.claims import advice as claim
 from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid
 
 COLORS = dict(zip(claim.ACTIONS, (*RETRAIN_COLORS[1:4], BOB_COLOR)))
-
-
-def candidates(table: pd.DataFrame, retrain: int, *, reuse: bool) -> Figure:
-    """Expected accuracy and its interval, a row a candidate of `advisor.advise`; the advice in colour."""
-    blocks = table.retrain.max()
-    drawing = Figure(figsize=(7, 0.9 + 0.4 * len(table)), layout="constrained")
-    axes = drawing.subplots()
-    for height, row in enumerate(table.itertuples()):
-        scratch = row.retrain == blocks and row.init == "fresh"
-        advised = row.retrain == retrain and scratch != reuse
-        color = BOB_COLOR if advised else INK
-        axes.plot([row.low, row.high], [height, height], color=color)
-        axes.plot(row.accuracy, height, "o", color=color)
-    names = [
-        "from scratch" if row.retrain == blocks and row.init == "fresh" else f"retrain {row.retrain}"
-        for row in table.itertuples()
-    ]
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("accuracy on the images held out")
-    light_grid(axes, "x")
-    return drawing
 
 
 @drawn

@@ -133,6 +133,15 @@ def test_the_figures_show_each_leaf_and_rule(kept):
     assert "always half" in figures.regrets(advice.grouped(kept, regret, "labels"), 1.0).svg
 
 
+@pytest.mark.parametrize("near", [0, 1])
+def test_with_every_task_near_or_almost_none_there_is_a_tree_still(near):
+    rows = advice.kept(near)
+    leaves, regret = advice.tree(rows), advice.regrets(advice.measured(rows))
+    told = advice.leaves_in_words(leaves, rows, regret, "cosine alone")
+    assert (advice.FAR in set(leaves.task)) == (near > 0) and len(told) == len(leaves)
+    assert not told.astype(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
+
+
 def test_the_page_says_what_the_kept_rows_say(built, kept):
     measured = advice.measured(kept)
     regret = advice.regrets(measured)

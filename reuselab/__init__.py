@@ -18,6 +18,7 @@ _HOMES = {
     "run": "experiment.cell",
     "grid": "runs.study",
     "study": "runs.study",
+    "advise": "advisor",
 }
 __all__ = sorted(_HOMES)
 

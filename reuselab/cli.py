@@ -250,6 +250,89 @@ def import_(file: Path) -> None:
         )
 
 
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.option("--network", metavar="NAME", help="a classifier of torchvision, as resnet18")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="its tensors, a safetensors file"
+)
+@click.option("--imagenet", is_flag=True, help="torchvision's own ImageNet weights for it")
+@click.option(
+    "--alice", type=click.Path(path_type=Path), metavar="FILE", help="an Alice of ours: a cell's JSON"
+)
+@click.option("--candidates", is_flag=True, help="rank the networks whose weights the FILEs hold")
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="labelled photographs, DIR/CLASS/*.jpg",
+)
+@click.option("--budget", type=float, default=60, show_default=True, metavar="SECONDS")
+@click.option("--side", type=int, default=128, show_default=True, help="pixels that photographs are cut to")
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), default="out", show_default=True
+)
+def advise(
+    files: tuple[Path, ...],
+    network: str | None,
+    weights: Path | None,
+    imagenet: bool,
+    alice: Path | None,
+    candidates: bool,
+    folder: Path,
+    budget: float,
+    side: int,
+    out: Path,
+) -> None:
+    """Say how many blocks of a network to retrain for a folder of labelled photographs."""
+    from reuselab import advisor, check, given
+    from reuselab.figures import candidates as figures
+
+    with _refusals():
+        advisor.BUDGET("--budget", budget)
+        check.integer(16, 1024)("--side", side)
+        if sum((weights is not None, imagenet, alice is not None, candidates)) != 1:
+            raise ValueError(
+                "give one of --weights FILE, --imagenet, --alice FILE and --candidates FILE FILE"
+            )
+        if (network is None) != (alice is not None):
+            raise ValueError("--network is needed for all but --alice, which says its own")
+        if (len(files) > 1) != candidates or (files and not candidates):
+            raise ValueError("--candidates takes two FILEs or more, and nothing else takes any")
+        photographs = given.photographs(folder, side)
+        if candidates:
+            assert network
+            teachers = {str(file): given.from_file(network, file, side) for file in files}
+            ranked = advisor.rank(
+                {name: (one.net, one.shown(photographs)) for name, one in teachers.items()},
+                photographs.labels,
+            )
+            click.echo(ranked.round(3).to_string(index=False))
+            return click.echo(f"Take {ranked.alice[0]}: its features suit these photographs best.")
+        if alice:
+            teacher = given.of_ours(alice)
+        elif weights:
+            teacher = given.from_file(network or "", weights, side)
+        else:
+            teacher = given.imagenet(network or "", side)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=out).close()
+        except OSError as error:
+            raise ValueError(f"cannot write into {out}: {error.strerror}") from None
+        told = advisor.advise(teacher.net, teacher.shown(photographs), photographs.labels, budget=budget)
+    click.echo(told.table.round(3).to_string(index=False))
+    click.echo(told.sentence)
+    figures.candidates(told.table, told.retrain, reuse=told.reuse).savefig(out / "advice.png", dpi=150)
+    kept = {"retrain": told.retrain, "reuse": told.reuse, "sentence": told.sentence}
+    kept |= {"classes": list(photographs.classes), "images": len(photographs.labels), "side": side}
+    rows = json.loads(told.table.to_json(orient="records"))
+    (out / "advice.json").write_text(json.dumps(kept | {"candidates": rows}, indent=1))
+    click.echo(f"{out / 'advice.png'}\n{out / 'advice.json'}")
+
+
 @cli.group(cls=Group, no_args_is_help=False)
 def data() -> None:
     """List the image sets, and fetch them."""

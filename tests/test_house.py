@@ -25,6 +25,7 @@ FLOORS = (
     ("experiment",),
     ("runs",),
     ("theory",),
+    ("advisor", "given"),
     ("claims",),
     ("figures",),
     ("book",),

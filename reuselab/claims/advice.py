@@ -1,0 +1,362 @@
+"""How far the cuts that simple rules choose fall short of the best one, on image sets unseen by the rules.
+
+Rows are those of `problems`: a row a problem and a cut, with Bob's accuracy there and what was measured of
+the features below it. Whatever is fitted is fitted on the other image sets. The rules were written before
+any row of the seeds that decide was looked at, and those of the tree before any regret was.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from reuselab import stats
+from reuselab.check import number
+from reuselab.claims import evidence, luck_explained, mobilenet, registry
+from reuselab.stats import interval
+
+ABOUT = (
+    "Somebody has a network, some labelled images, and a new task. How many blocks are worth retraining, and "
+    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules."
+)
+RULES = {"goal": number(0, 100), "near": number(0, 1)}
+
+PROBLEM = ["images", "network", "rho", "phi", "bob_pairs", "seed"]
+ALONE = ("r2", "alignment", "cosine")  # a measure alone: the cut with the most of it
+PENALTIES = np.logspace(-3, 3, 7)
+
+Choose = Callable[[pd.DataFrame], pd.Series]  # a score for each row; in each problem the highest is chosen
+
+
+def regrets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy that each rule loses to the best cut of each problem: a row a problem and rule.
+
+    rows: columns PROBLEM, retrain, bob_accuracy and `ALONE`, of two image sets or more. Gives PROBLEM, rule,
+    retrain (what it chose) and regret. Raises ValueError for fewer image sets.
+    """
+    sets = _several(rows)
+    parts = []
+    for one in sets:
+        known, asked = rows[rows.images != one], rows[rows.images == one].reset_index(drop=True)
+        for rule, score in _rules(known).items():
+            parts.append(_chosen(asked, score(asked)).assign(rule=rule))
+    return pd.concat(parts, ignore_index=True)
+
+
+def summary(regret: pd.DataFrame) -> pd.DataFrame:
+    """Mean regret of each rule, its 95 % t-interval over (images, seed), low and high, and the worst."""
+    rows = []
+    for rule, own in regret.groupby("rule", sort=False):
+        mean, low, high = interval(own.groupby(["images", "seed"]).regret.mean())
+        rows.append((rule, mean, low, high, own.regret.max()))
+    table = pd.DataFrame(rows, columns=["rule", "mean", "low", "high", "worst"])
+    return table.sort_values("mean", ignore_index=True)
+
+
+def _chosen(rows: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
+    """The row of the highest score in each problem, of equals the one that retrains least, and its regret."""
+    ordered = rows.assign(score=score).sort_values("retrain", kind="stable")
+    best = ordered.groupby(PROBLEM).bob_accuracy.transform("max")
+    ordered["regret"] = best - ordered.bob_accuracy
+    chosen = ordered.loc[ordered.groupby(PROBLEM).score.idxmax()]
+    return chosen[[*PROBLEM, "retrain", "regret"]]
+
+
+def _rules(known: pd.DataFrame) -> dict[str, Choose]:
+    """Each rule by its name; `known` are the rows that it may be fitted on."""
+    fixed = _share(known)
+    lead = known.bob_accuracy - known.groupby(PROBLEM).bob_accuracy.transform("mean")
+    best = float(lead.groupby(fixed.round(2)).mean().idxmax())
+    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(_features(known), lead)
+
+    def measure(name: str) -> Choose:
+        return lambda rows: rows[name]
+
+    return _unfitted() | {
+        "the best fixed share": lambda rows: -(_share(rows) - best).abs(),
+        **{f"{name} alone": measure(name) for name in ALONE},
+        "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
+    }
+
+
+def _unfitted() -> dict[str, Choose]:
+    return {
+        "always the head": lambda rows: -rows.retrain,
+        "always half": lambda rows: -(_share(rows) - 0.5).abs(),
+        "always all but the lowest": lambda rows: rows.retrain.where(_share(rows) < 1, 0),
+        "always scratch": lambda rows: rows.retrain,
+    }
+
+
+def _share(rows: pd.DataFrame) -> pd.Series:
+    """The share of all blocks that is retrained."""
+    return rows.retrain / rows.groupby(PROBLEM).retrain.transform("max")
+
+
+def _features(rows: pd.DataFrame) -> pd.DataFrame:
+    """What "all measures" looks at: each measure less its problem's best, the share, and the labels."""
+    share, size = _share(rows), np.log10(rows.bob_pairs)
+    told = {name: rows[name] - rows.groupby(PROBLEM)[name].transform("max") for name in ALONE}
+    more = {f"{name}, by share": gap * share for name, gap in told.items()}
+    return pd.DataFrame(
+        told | more | {"share": share, "share squared": share**2, "share by labels": share * size}
+    )
+
+
+def _several(rows: pd.DataFrame) -> list[str]:
+    sets = sorted(rows.images.unique())
+    if len(sets) < 2:
+        raise ValueError(f"rules are fitted on other image sets than they are judged on, not on {sets} alone")
+    return sets
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Any goal and any border between near and far will do."""
+
+
+# The rows that other pages kept.
+
+FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
+SIZES = {30: "up to 30", 100: "31 to 100", np.inf: "more than 100"}  # Bob's labelled images
+ACTIONS = {
+    "always the head": "retrain the head",
+    "always half": "retrain half of the blocks",
+    "always all but the lowest": "keep only the lowest block",
+    "always scratch": "do not reuse: train from scratch",
+}
+
+
+def kept(near: float) -> pd.DataFrame:
+    """The problems of all kept tables whose scratch was run: columns PROBLEM, retrain, bob_accuracy, `ALONE`.
+
+    And task, one of NEAR (rho at least `near`), FAR and IMAGENET, and labels, of `SIZES`. `ALONE` is NaN
+    where nothing was measured of the features. Bob's own pairs are as correlated as Alice's.
+    """
+    measured = [rows.assign(images=name) for name, rows in luck_explained.kept().items()]
+    other = [_of_pairs(name) for name in ("digits", "turned")]
+    rows = pd.concat([*measured, *other, *map(_of_photographs, mobilenet.SETS)], ignore_index=True)
+    ours = np.where(rows.rho < near, FAR, NEAR)
+    labels = pd.cut(rows.bob_pairs, [0, *SIZES], labels=list(SIZES.values())).astype(str)
+    task = np.where(rows.network == mobilenet.NETWORK, IMAGENET, ours)
+    return rows.assign(task=task, labels=labels)[
+        [*PROBLEM, "retrain", "bob_accuracy", *ALONE, "task", "labels"]
+    ]
+
+
+def _of_pairs(name: str) -> pd.DataFrame:
+    """The problems of the pages task_correlation and layers on an image set, each once."""
+    paths = [evidence.path_of(page, name) for page in ("task_correlation", "layers")]
+    rows = pd.concat([pd.read_csv(path) for path in paths if path.exists()])
+    rows = rows[rows.method.isin(["Alice", "scratch"]) & rows.bob_rho.isna() & (rows.retrain > 0)]
+    recipe = f"{evidence.NETWORK}, {evidence.COMMON['alice_pairs']:,} pairs of hers"
+    return _whole(rows.assign(images=name, network=recipe), scratch=max(evidence.CUTS) + 1)
+
+
+def _of_photographs(name: str) -> pd.DataFrame:
+    """The problems of MobileNetV2 on an image set; of its cuts those that were trained."""
+    rows = pd.read_csv(evidence.path_of("dogs_and_cats", name)).query("head == 'trained'")
+    rows = rows.rename(columns={"labels": "bob_pairs", "accuracy": "bob_accuracy"})
+    alike = {"images": name, "network": mobilenet.NETWORK, "rho": 0.0, "phi": 0.0}  # not known of photographs
+    return _whole(rows.assign(**alike), scratch=mobilenet.EVERYTHING)
+
+
+def _whole(rows: pd.DataFrame, scratch: int) -> pd.DataFrame:
+    """The problems whose Bob from scratch was run too, each cut once."""
+    once = rows.drop_duplicates([*PROBLEM, "retrain"])
+    return once[once.groupby(PROBLEM).retrain.transform("max") == scratch]
+
+
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in which the features were measured."""
+    return rows.dropna(subset=list(ALONE))
+
+
+def count(rows: pd.DataFrame) -> str:
+    """The number of problems in `rows`, in words."""
+    return f"{rows.groupby(PROBLEM).ngroups:,}"
+
+
+def by(rows: pd.DataFrame, regret: pd.DataFrame, group: str) -> pd.DataFrame:
+    """Mean regret of each rule in points, with its interval, in words: a row a rule, a column a group.
+
+    rows: of `kept`, of which `group` is a column. Rules in the order of `summary`.
+    """
+    told = {name: part.set_index("rule") for name, part in grouped(rows, regret, group).items()}
+    order = summary(regret).rule
+    words = {name: [points(part.loc[rule]) for rule in order] for name, part in told.items()}
+    return pd.DataFrame({"rule": order} | words)
+
+
+def grouped(rows: pd.DataFrame, regret: pd.DataFrame, group: str) -> dict[str, pd.DataFrame]:
+    """`summary` of the problems of each group, a column of `rows`, in the order of tasks and `SIZES`."""
+    told = rows[[*PROBLEM, group]].drop_duplicates()
+    named = regret[[*PROBLEM, "rule", "regret"]].merge(told, on=PROBLEM)
+    order = [name for name in (*SIZES.values(), FAR, NEAR, IMAGENET) if name in set(named[group])]
+    return {name: summary(named[named[group] == name]) for name in order}
+
+
+def points(row: pd.Series, *names: str) -> str:
+    """A mean and its interval in accuracy points, in words; names: of columns, if not of `summary`."""
+    values = 100 * row[list(names or ("mean", "low", "high"))].astype(float)
+    return stats.in_words([round(value, 1) + 0.0 for value in values], ".1f")
+
+
+def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
+    """The rule with the least mean regret, in words: rule, regret, reached (the goal, in points), equals.
+
+    equals: the rules whose regret, paired by (images, seed), cannot be told from the least.
+    """
+    told = summary(regret)
+    least, means = told.iloc[0], regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
+    mean, low, high = 100 * least[["mean", "low", "high"]].astype(float)
+    reached = (
+        f"is reached: even the upper end of the interval is {high:.1f}"
+        if high <= goal
+        else f"is missed: even the lower end of the interval is {low:.1f}"
+        if low > goal
+        else "is reached by the mean, though its interval reaches beyond"
+        if mean <= goal
+        else "is not reached: the mean is above it, though its interval reaches across"
+    )
+    equals = [
+        rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0
+    ]
+    words = ", ".join(equals) or "no other rule"
+    return {"rule": least.rule, "regret": points(least), "reached": reached, "equals": words}
+
+
+# The tree.
+
+
+def tree(rows: pd.DataFrame) -> pd.DataFrame:
+    """The leaves of the decision tree, a row a task and number of labels that there are rows of.
+
+    rule: of `ACTIONS` the one with the least mean regret in the leaf, and action, in words. rival: the next
+    best. lead: what the rival's mean regret is more, with its interval over (images, seed), low and high;
+    tie: whether that reaches zero, so that either will do. here, here_low, here_high: the rule's regret.
+    regret, regret_low, regret_high: of the rule that the leaf's other image sets choose, NaN where there is
+    only one. gain, gain_low, gain_high: of the best of the others over scratch.
+    """
+    told = thumbs(rows)
+    leaves = []
+    for task in (FAR, NEAR, IMAGENET):
+        for labels in SIZES.values():
+            leaf = told[(told.task == task) & (told.labels == labels)]
+            if len(leaf):
+                leaves.append({"task": task, "labels": labels} | _leaf(leaf))
+    return pd.DataFrame(leaves)
+
+
+def thumbs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The regret of each of `ACTIONS` in each problem: columns PROBLEM, task, labels, rule, retrain, regret.
+
+    Of MobileNetV2's cuts too few were trained to tell "all but the lowest" from "half": it is left out there.
+    """
+    chosen = [_chosen(rows, score(rows)).assign(rule=rule) for rule, score in _unfitted().items()]
+    told = rows[[*PROBLEM, "task", "labels"]].drop_duplicates()
+    both = pd.concat(chosen, ignore_index=True).merge(told, on=PROBLEM)
+    return both[(both.task != IMAGENET) | (both.rule != "always all but the lowest")]
+
+
+def grown(told: pd.DataFrame) -> pd.DataFrame:
+    """The regret of the tree as a rule: in each leaf what had the least on the other image sets.
+
+    told: of `thumbs`. A leaf of one image set is left out.
+    """
+    parts = []
+    for _, leaf in told.groupby(["task", "labels"]):
+        for name in leaf.images.unique():
+            others = leaf[leaf.images != name]
+            if len(others):
+                best = summary(others).rule[0]
+                parts.append(leaf[(leaf.images == name) & (leaf.rule == best)])
+    return pd.concat(parts, ignore_index=True).assign(rule="the tree") if parts else told.iloc[:0]
+
+
+def _leaf(leaf: pd.DataFrame) -> dict[str, Any]:
+    best, rival = summary(leaf).rule[:2]
+    means = leaf.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
+    lead = interval(means[rival] - means[best])
+    here, unseen = interval(means[best]), grown(leaf)
+    bounds = summary(unseen).iloc[0][["mean", "low", "high"]] if len(unseen) else [np.nan] * 3
+    reused = summary(leaf[leaf.rule != "always scratch"]).rule[0]
+    gain = interval(means["always scratch"] - means[reused])
+    return (
+        {"rule": best, "action": ACTIONS[best], "rival": rival, "tie": not lead[0] > 0 or not lead[1] > 0}
+        | dict(zip(("lead", "low", "high"), lead))
+        | dict(zip(("here", "here_low", "here_high"), here))
+        | dict(zip(("regret", "regret_low", "regret_high"), bounds))
+        | dict(zip(("gain", "gain_low", "gain_high"), gain))
+        | {"sets": leaf.images.nunique(), "problems": len(leaf) // leaf.rule.nunique()}
+    )
+
+
+TRUST = 0.05  # a branch whose regret on other image sets is larger by more is not to be trusted
+# The claim and the part of its evidence that each branch rests on.
+RESTS_ON = {
+    FAR: ("A4", "lower layers at rho = 0"),
+    NEAR: ("A2", "rises with rho"),
+    IMAGENET: ("A6", "ImageNet's network, over scratch"),
+}
+
+
+def rests_on() -> pd.DataFrame:
+    """What each branch rests on, a row each: Bob's task, claim, what was tested, and verdict by image set."""
+    told = []
+    for task, (claim, part) in RESTS_ON.items():
+        judged = evidence.judged(registry.CLAIMS[claim].page)
+        found = judged[judged.what == part].groupby("verdict", sort=False)["set"].agg(", ".join)
+        words = "; ".join(f"{verdict} on {sets}" for verdict, sets in found.items())
+        told.append(
+            {"Bob's task": task, "claim": claim, "tested": part, "evidence": words or evidence.NOT_RUN}
+        )
+    return pd.DataFrame(told)
+
+
+def leaves_in_words(
+    leaves: pd.DataFrame, rows: pd.DataFrame, regret: pd.DataFrame, rule: str
+) -> pd.DataFrame:
+    """The leaves of `tree` as a table: advice, and regrets in points with that of `rule` beside them.
+
+    rows: of `kept`; regret: of `regrets`, of which `rule` is one, where its measure was taken.
+    """
+    named = regret[regret.rule == rule].merge(
+        rows[[*PROBLEM, "task", "labels"]].drop_duplicates(), on=PROBLEM
+    )
+    told = []
+    for leaf in leaves.to_dict("records"):
+        own = named[(named.task == leaf["task"]) & (named.labels == leaf["labels"])]
+        row = pd.Series(leaf)
+        words = {"Bob's task": leaf["task"], "labelled images": leaf["labels"], "advice": advised(row)}
+        words |= {"regret": points(row, "here", "here_low", "here_high")}
+        words |= {"unseen": points(row, "regret", "regret_low", "regret_high")}
+        words |= {rule: points(summary(own).iloc[0]) if len(own) else "not measured"}
+        told.append(words | {"reuse gains": points(row, "gain", "gain_low", "gain_high")})
+    return pd.DataFrame(told)
+
+
+def disagree(leaves: pd.DataFrame) -> pd.Series:
+    """Whether a leaf's advice, chosen on the other image sets, loses over `TRUST` more than chosen on all."""
+    return leaves.regret - leaves.here > TRUST
+
+
+def advised(leaf: pd.Series) -> str:
+    """What a leaf recommends, in words; both rules where they cannot be told apart."""
+    return leaf.action + (f", or {ACTIONS[leaf.rival]}" if leaf.tie else "")
+
+
+def worth(leaves: pd.DataFrame, simple: Mapping[str, str]) -> str:
+    """In a sentence, whether the tree is worth its branches; simple: the `headline` with "the tree" in it."""
+    if simple["rule"] == "the tree":
+        return "So the branches of the tree are worth following on image sets that they were not chosen on."
+    if "the tree" in simple["equals"]:
+        return "The tree, chosen on other image sets, cannot be told from it."
+    apart = int(disagree(leaves).sum())
+    return (
+        "The tree, chosen on other image sets, loses more than this one rule: its branches say what these "
+        f"rows say, and {apart} of {len(leaves)} lose over {100 * TRUST:g} points more on other image sets."
+    )

@@ -1,0 +1,151 @@
+"""Regret of rules that choose a cut, on rows made up so that the answer is known."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from executed import glued, table
+
+from reuselab.claims import advice
+from reuselab.figures import advice as figures
+
+
+def made(best):
+    """Two image sets, three seeds, four cuts; `best` (images, seed) has the most r2 and accuracy."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for images, seed, retrain in product(("one", "two"), range(3), range(1, 5)):
+        far = abs(retrain - best(images, seed))
+        row = {"images": images, "network": "cnn", "rho": 0.0, "phi": 0.0, "bob_pairs": 100, "seed": seed}
+        row |= {"retrain": retrain, "bob_accuracy": 0.9 - 0.1 * far, "r2": 0.8 - 0.2 * far}
+        rows.append(row | {"alignment": rng.random(), "cosine": 0.5})
+    return pd.DataFrame(rows)
+
+
+def mean_of(rows):
+    return advice.summary(advice.regrets(rows)).set_index("rule")["mean"]
+
+
+def test_regret_is_what_a_rule_loses_to_the_best_cut():
+    mean = mean_of(made(lambda images, seed: 2))
+    assert mean["always half"] == pytest.approx(0) and mean["r2 alone"] == pytest.approx(0)
+    assert mean["always the head"] == pytest.approx(0.1) and mean["always scratch"] == pytest.approx(0.2)
+
+
+def test_a_measure_that_tells_the_cut_beats_every_fixed_one_and_the_fit_finds_it():
+    mean = mean_of(made(lambda images, seed: seed + 1))
+    assert mean["r2 alone"] == pytest.approx(0)
+    assert mean["all measures"] < mean["the best fixed share"]
+
+
+def test_the_best_fixed_share_is_taken_from_the_other_image_sets():
+    regret = advice.regrets(made(lambda images, seed: 1 if images == "one" else 4))
+    chosen = regret[regret.rule == "the best fixed share"].groupby("images").retrain.unique()
+    assert chosen["one"] == [4] and chosen["two"] == [1]
+
+
+def test_one_image_set_is_refused():
+    rows = made(lambda images, seed: 2)
+    with pytest.raises(ValueError, match="other image sets"):
+        advice.regrets(rows[rows.images == "one"])
+
+
+def leaf_rows(best, *, images=("one", "two"), task=advice.FAR, labels="31 to 100"):
+    """`made` as `advice.kept` gives it, in one leaf."""
+    rows = made(best)
+    return rows[rows.images.isin(images)].assign(task=task, labels=labels)
+
+
+@pytest.mark.parametrize("retrain, words", [(1, "head"), (2, "half"), (3, "lowest"), (4, "do not reuse")])
+def test_a_leaf_recommends_what_loses_least_and_says_when_not_to_reuse(retrain, words):
+    (leaf,) = advice.tree(leaf_rows(lambda images, seed: retrain)).itertuples()
+    assert words in leaf.action and not leaf.tie and leaf.here == leaf.regret == pytest.approx(0)
+    assert (leaf.gain < 0) == (retrain == 4) and leaf.sets == 2 and leaf.problems == 6
+
+
+def test_a_leaf_is_judged_on_the_image_set_that_it_was_not_chosen_on():
+    leaves = advice.tree(leaf_rows(lambda images, seed: 1 if images == "one" else 4))
+    assert leaves.regret[0] == pytest.approx(0.3) and leaves.here[0] < 0.3
+    assert advice.disagree(leaves).all()
+
+
+def test_of_one_image_set_nothing_is_unseen():
+    rows = leaf_rows(lambda images, seed: 4, images=["one"])
+    leaves = advice.tree(rows)
+    assert np.isnan(leaves.regret[0]) and not advice.disagree(leaves).any()
+    assert advice.grown(advice.thumbs(rows)).empty
+
+
+def test_rules_that_cannot_be_told_apart_are_both_recommended():
+    leaves = advice.tree(leaf_rows(lambda images, seed: (3, 4, 3.5)[seed]))
+    assert leaves.tie[0] and {leaves.rule[0], leaves.rival[0]} == {
+        "always all but the lowest",
+        "always scratch",
+    }
+    assert "lowest" in advice.advised(leaves.iloc[0]) and "scratch" in advice.advised(leaves.iloc[0])
+
+
+@pytest.mark.parametrize(
+    "goal, words",
+    [(50, "is reached:"), (11, "is reached by the mean"), (9, "is not reached"), (1, "is missed")],
+)
+def test_the_headline_holds_the_goal_against_the_interval(goal, words):
+    rows = pd.DataFrame({"rule": "a", "images": "one", "seed": range(3), "regret": [0.09, 0.1, 0.11]})
+    more = pd.concat([rows, rows.assign(rule="b", regret=2 * rows.regret)])
+    told = advice.headline(more, goal)
+    assert told["rule"] == "a" and told["reached"].startswith(words) and told["equals"] == "no other rule"
+
+
+def test_the_sentence_on_the_tree_follows_its_regret():
+    leaves = pd.DataFrame({"here": [0.01, 0.02], "regret": [0.2, 0.02]})
+    assert "worth following" in advice.worth(leaves, {"rule": "the tree", "equals": ""})
+    assert "cannot be told" in advice.worth(leaves, {"rule": "always half", "equals": "the tree"})
+    assert "1 of 2 lose over 5 points" in advice.worth(leaves, {"rule": "always half", "equals": "no other"})
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return advice.kept(0.5)
+
+
+def test_every_kept_problem_has_each_cut_once_and_its_scratch(kept):
+    assert not kept.duplicated([*advice.PROBLEM, "retrain"]).any()
+    assert kept.bob_accuracy.between(0, 1).all()
+    blocks = kept.groupby("network").retrain.transform("max")
+    assert (kept.groupby(advice.PROBLEM).retrain.transform("max") == blocks).all()
+    assert set(kept.task) == {advice.FAR, advice.NEAR, advice.IMAGENET}
+
+
+def test_near_is_what_rho_says_and_each_branch_has_its_evidence(kept):
+    ours = kept[kept.task != advice.IMAGENET]
+    assert ((ours.task == advice.NEAR) == (ours.rho >= 0.5)).all()
+    told = advice.rests_on()
+    assert list(told["Bob's task"]) == list(advice.RESTS_ON) and (told.evidence != "not run").all()
+
+
+def test_the_figures_show_each_leaf_and_rule(kept):
+    leaves = advice.tree(kept)
+    shown = figures.tree(leaves).svg
+    assert all(advice.ACTIONS[rule] in shown for rule in leaves.rule)
+    assert shown.count("loses ") == len(leaves)
+    regret = advice.thumbs(kept)
+    assert "always half" in figures.regrets(advice.grouped(kept, regret, "labels"), 1.0).svg
+
+
+@pytest.mark.parametrize("near", [0, 1])
+def test_with_every_task_near_or_almost_none_there_is_a_tree_still(near):
+    rows = advice.kept(near)
+    leaves, regret = advice.tree(rows), advice.regrets(advice.measured(rows))
+    told = advice.leaves_in_words(leaves, rows, regret, "cosine alone")
+    assert (advice.FAR in set(leaves.task)) == (near > 0) and len(told) == len(leaves)
+    assert not told.astype(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
+
+
+def test_the_page_says_what_the_kept_rows_say(built, kept):
+    measured = advice.measured(kept)
+    regret = advice.regrets(measured)
+    told = advice.headline(regret, 1.0)
+    assert glued("advice", "least") == told["rule"] and glued("advice", "reached") == told["reached"]
+    assert np.allclose(table("advice")["mean"], advice.summary(regret)["mean"], atol=1e-6)
+    assert len(table("advice_tree")) == len(advice.tree(kept))

@@ -1,0 +1,122 @@
+"""`reuselab advise` as a person meets it: a folder of photographs in, a sentence out; bad ones refused."""
+
+import json
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import save_file
+
+from reuselab import advisor, cli
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Weights of a small classifier of three classes, and photographs, grey ones among them, of two."""
+    root = tmp_path_factory.mktemp("advise")
+    torch.manual_seed(0)
+    net = torchvision.models.get_model("squeezenet1_1", num_classes=3)
+    save_file(net.state_dict(), root / "net.safetensors")
+    (root / "pickle.safetensors").write_bytes(pickle.dumps({"weight": 1}))
+    rng = np.random.default_rng(0)
+    for level, name in ((60, "dark"), (190, "light")):
+        (root / "good" / name).mkdir(parents=True)
+        for i in range(6):
+            pixels = rng.integers(0, 60, (20, 24, 3) if i else (20, 24)) + level
+            Image.fromarray(pixels.astype(np.uint8)).save(root / "good" / name / f"{i}.png")
+    return root
+
+
+def called(monkeypatch, capsys, place, *arguments):
+    """Exit status, stdout and stderr of the command in this process, in the folder of its files."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["reuselab", "advise", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code, *capsys.readouterr()
+
+
+NET = ["--network", "squeezenet1_1"]
+USUAL = [*NET, "--weights", "net.safetensors", "--data", "good", "--side", "32"]
+
+
+def test_a_folder_of_photographs_gets_a_table_a_sentence_a_picture_and_a_file(monkeypatch, capsys, place):
+    status, out, err = called(monkeypatch, capsys, place, *USUAL, "-o", "made")
+    assert (status, err) == (0, "")
+    kept = json.loads((place / "made" / "advice.json").read_text())
+    assert kept["classes"] == ["dark", "light"] and kept["images"] == 12
+    assert kept["sentence"] in out and "probe" in out
+    assert {row["retrain"] for row in kept["candidates"]} >= {1}
+    assert (place / "made" / "advice.png").stat().st_size > 1000
+
+
+def test_candidates_are_ranked(monkeypatch, capsys, place):
+    torch.manual_seed(1)
+    other = torchvision.models.get_model("squeezenet1_1", num_classes=2)
+    save_file(other.state_dict(), place / "other.safetensors")
+    given = [*NET, "--candidates", "net.safetensors", "other.safetensors", "--data", "good", "--side", "32"]
+    status, out, _ = called(monkeypatch, capsys, place, *given)
+    assert status == 0 and out.splitlines()[-1].startswith("Take ")
+    assert "net.safetensors" in out and "other.safetensors" in out
+
+
+def folder(place, kind):
+    """A bad folder, made beside the good one."""
+    bad = place / kind
+    for name in ("a", "b"):
+        (bad / name).mkdir(parents=True, exist_ok=True)
+        for i in range(3):
+            Image.new("RGB", (20, 20)).save(bad / name / f"{i}.png")
+    if kind == "damaged":
+        (bad / "a" / "1.png").write_bytes((bad / "a" / "1.png").read_bytes()[:40])
+    elif kind == "single":
+        for i in (1, 2):
+            (bad / "b" / f"{i}.png").unlink(missing_ok=True)
+    elif kind == "lone":
+        (bad / "b").rename(place / "elsewhere")
+    return str(bad)
+
+
+REFUSED = [
+    (["--data", "nowhere"], "nowhere cannot be read: No such file or directory"),
+    (["--data", "net.safetensors"], "net.safetensors cannot be read: Not a directory"),
+    (["--data", "damaged"], "is no photograph that can be read"),
+    (["--data", "single"], "must hold two photographs or more, and holds 1"),
+    (["--data", "lone"], "must hold two folders of photographs or more"),
+    (["--weights", "pickle.safetensors"], "is no safetensors file, and nothing else is opened"),
+    (["--weights", "none.safetensors"], "none.safetensors cannot be read: No such file"),
+    (["--network", "squeezenet1_0"], "does not fit squeezenet1_0"),
+    (["--network", "resnet18"], "does not fit resnet18: it has no fc.weight"),
+    (["--network", "resnet81"], "no network 'resnet81' (did you mean resnet18?)"),
+    (["--budget", "1"], "--budget must be a number from 5 to 86400, not 1"),
+    (["--budget", "nan"], "--budget must be a number from 5 to 86400, not nan"),
+    (["--side", "4"], "--side must be a whole number from 16 to 1,024, not 4"),
+    (["--imagenet"], "give one of --weights FILE"),
+    (["net.safetensors"], "--candidates takes two FILEs or more"),
+    (["-o", "/dev/null/out"], "cannot write into /dev/null/out"),
+]
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("given, message", REFUSED, ids=[" ".join(given) for given, _ in REFUSED])
+def test_bad_input_gets_one_line_and_status_2_before_any_work(monkeypatch, capsys, place, given, message):
+    monkeypatch.setattr(advisor, "advise", lambda *_, **__: pytest.fail("work was begun"))
+    for kind in {"damaged", "single", "lone"} & set(given):
+        folder(place, kind)
+    status, out, err = called(monkeypatch, capsys, place, *USUAL, *given)
+    assert (status, out) == (2, "")
+    assert err.startswith("reuselab: ") and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("text", ["{", "[]", '{"rhos": 1}', "missing"])
+def test_a_cell_that_is_none_is_refused(monkeypatch, capsys, place, text):
+    path = place / "cell.json"
+    path.unlink(missing_ok=True) if text == "missing" else path.write_text(text)
+    given = ["--alice", "cell.json", "--data", "good", "--side", "32"]
+    status, out, err = called(monkeypatch, capsys, place, *given)
+    assert (status, out) == (2, "") and err.count("\n") == 1

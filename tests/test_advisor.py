@@ -1,0 +1,126 @@
+"""The advisor: planted answers, and problems that cannot be."""
+
+from collections import OrderedDict
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from reuselab import advisor
+from reuselab.experiment.models import Network
+from reuselab.experiment.train import Recipe
+
+RECIPE = Recipe(epochs=40, batch=20, lr=2e-2)
+BUDGET = 1000
+
+
+class Times(nn.Module):
+    """Its input times a number: a block without weights."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def problem(seed=0, n=80):
+    """Two classes, told by which half of the image is bright."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 2
+    images = torch.randn(n, 1, 4, 4, generator=generator)
+    images[:, 0, :2] += 3 * (2 * labels - 1)[:, None, None]
+    return images, labels
+
+
+def network(middle):
+    """Flattened pixels, `middle`, a linear head of three classes."""
+    torch.manual_seed(0)
+    return Network(OrderedDict(flat=nn.Flatten(), middle=middle, head=nn.Linear(16, 3)))
+
+
+def blind():
+    """A layer that lets nothing through."""
+    layer = nn.Linear(16, 16)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def test_where_her_features_hold_the_labels_the_head_is_retrained_or_no_worse():
+    images, labels = problem()
+    advice = advisor.advise(network(Times(1.0)), images, labels, recipe=RECIPE, budget=BUDGET)
+    assert advice.reuse and advice.table.accuracy.max() == 1
+    assert set(advice.table.retrain) == {1, 2, 3}
+    assert ((advice.table.low <= advice.table.accuracy) & (advice.table.accuracy <= advice.table.high)).all()
+
+
+def test_a_planted_best_cut_is_advised():
+    """Her middle block lets nothing through: with it Bob guesses, above it he starts anew."""
+    images, labels = problem()
+    told = advisor.advise(network(blind()), images, labels, init="fresh", recipe=RECIPE, budget=BUDGET)
+    rows = told.table.set_index("retrain")
+    assert told.retrain > 1
+    assert rows.accuracy[1] < 0.8 and rows.accuracy[told.retrain] > 0.95
+    assert rows.probe[1] < 0.8 < rows.probe[2]
+
+
+def test_a_network_that_lets_nothing_through_is_not_reused():
+    images, labels = problem()
+    net = Network(OrderedDict(blind=nn.Sequential(nn.Flatten(), blind()), head=nn.Linear(16, 2)))
+    told = advisor.advise(net, images, labels, init="fresh", recipe=RECIPE, budget=BUDGET)
+    assert (told.retrain, told.reuse) == (2, False)
+    assert told.sentence.startswith("Do not reuse this network")
+
+
+def test_a_budget_that_is_spent_ends_the_race_and_says_what_was_not_tried(monkeypatch):
+    images, labels = problem(n=24)
+    monkeypatch.setattr(advisor.time, "perf_counter", iter(range(0, 10_000, 4)).__next__)
+    told = advisor.advise(network(blind()), images, labels, recipe=Recipe(epochs=8, batch=20), budget=5)
+    assert told.retrain == 1 and len(told.table) == 1
+    assert told.sentence.endswith("The budget left 3 dearer candidates untried, scratch among them.")
+
+
+def test_the_record_of_a_race_holds_every_candidate_in_every_round():
+    images, labels = problem(n=24)
+    record = advisor.race(network(blind()), images, labels, Recipe(epochs=8, batch=20))
+    assert sorted(record.epochs.unique()) == [1, 2, 4, 8]
+    assert (record.groupby("epochs").size() == 4).all()
+
+
+def test_torchvisions_networks_are_cut_by_the_rule_and_left_as_they_were():
+    net = torchvision.models.mobilenet_v2(num_classes=5)
+    before = {name: weight.clone() for name, weight in net.state_dict().items()}
+    images = torch.randn(12, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    told = advisor.estimates(net, images, torch.arange(12) % 3)
+    assert told.retrain.tolist() == [1, 2, 3, 4, 5, 6] and told.notna().all(axis=None)
+    assert all(torch.equal(weight, before[name]) for name, weight in net.state_dict().items())
+
+
+def test_fresh_blocks_are_drawn_anew_and_the_head_has_bobs_classes():
+    alice = network(blind())
+    one, same = (advisor.fresh(alice, 7, seed=1) for _ in range(2))
+    assert one.middle.weight.any() and one.head.out_features == 7
+    assert torch.equal(one.head.weight, same.head.weight)
+
+
+IMAGES, LABELS = problem(n=8)
+CANNOT_BE = [
+    ((IMAGES[0], LABELS), {}, "images [n, C, H, W] and labels [n] are needed"),
+    ((IMAGES, LABELS[:5]), {}, "images [n, C, H, W] and labels [n] are needed"),
+    ((IMAGES * float("nan"), LABELS), {}, "images must be finite numbers"),
+    ((IMAGES, LABELS - 1), {}, "labels must be whole numbers from 0"),
+    ((IMAGES, LABELS * 0), {}, "two classes or more are needed"),
+    ((IMAGES[:3], LABELS[:3]), {}, "with two images or more of each"),
+    ((IMAGES.repeat(1, 1, 2, 1), LABELS), {}, "the network does not take images of 1 x 8 x 4"),
+    ((IMAGES, LABELS), {"budget": 1}, "budget must be a number from 5 to 86400, not 1"),
+]
+
+
+@pytest.mark.hostile("input")
+@pytest.mark.parametrize("given, options, message", CANNOT_BE, ids=[message for *_, message in CANNOT_BE])
+def test_what_cannot_be_advised_is_refused_in_one_line(given, options, message):
+    with pytest.raises(ValueError) as refusal:
+        advisor.advise(network(blind()), *given, **options)
+    assert message in str(refusal.value) and "\n" not in str(refusal.value)

@@ -133,9 +133,10 @@ def _sentence(chosen: Any, best: Any, blocks: int) -> str:
     what = _what(chosen, blocks)
     what = f"Do not reuse this network: {what}" if _scratch(chosen, blocks) else what.capitalize()
     rival = f"; to {_what(best, blocks)} gave {best.accuracy:.2f}, not clearly more"
+    rival = "" if best.name == chosen.name else rival
     return (
         f"{what}: after {chosen.epochs} epochs the accuracy on {chosen.judged} images held out is "
-        f"{chosen.accuracy:.2f} [{chosen.low:.2f}, {chosen.high:.2f}]{'' if best.name == chosen.name else rival}. "
+        f"{chosen.accuracy:.2f} [{chosen.low:.2f}, {chosen.high:.2f}]{rival}. "
         f"A whole training takes about {max(1, chosen.seconds):.0f} s."
     )
 
@@ -288,6 +289,61 @@ def _step(problem: _Problem, retrain: int, recipe: train.Recipe, seed: int) -> f
     everything = torch.arange(len(problem.labels))
     one = replace(recipe, epochs=1, batch=max(2, len(everything)))
     return _trained(problem, (retrain, ALICE), one, everything, seed)[1]
+
+
+def _check(images: Tensor, labels: Tensor) -> None:
+    if images.ndim != 4 or labels.ndim != 1 or len(images) != len(labels):
+        raise ValueError(
+            f"images [n, C, H, W] and labels [n] are needed, not {list(images.shape)}, {list(labels.shape)}"
+        )
+    if not torch.isfinite(images.float()).all():
+        raise ValueError("images must be finite numbers")
+    if labels.is_floating_point() or len(labels) == 0 or labels.min() < 0:
+        raise ValueError("labels must be whole numbers from 0")
+    counts = labels.bincount()
+    if len(counts) < 2 or counts.min() < 2 or len(labels) < FEWEST:
+        raise ValueError(
+            f"two classes or more are needed, with two images or more of each and {FEWEST} or more in all"
+        )
+
+
+def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
+    labels = problem.labels.numpy()
+    hers = problem.outputs.softmax(1).double().numpy()
+    of_head = {"leep": transferability.leep(hers, labels)}
+    of_head["nce"] = transferability.nce(hers.argmax(1), labels)
+    rows = []
+    for retrain, below in sorted(problem.below.items()):
+        x = _pooled(below)
+        row = {"retrain": retrain, "probe": _probe(x, labels, seed)}
+        row |= {"logme": transferability.logme(x, labels), "h_score": transferability.h_score(x, labels)}
+        row |= {
+            "r2": overlap.r2(x, labels, folds=min(5, len(x) // 3)),
+            "alignment": overlap.alignment(x, labels),
+        }
+        rows.append(row | of_head)
+    return pd.DataFrame(rows)
+
+
+def _pooled(x: Tensor) -> np.ndarray:
+    """Features [n, d], maps averaged to at most `SIDE` x `SIDE`."""
+    if x.ndim == 4:
+        x = F.adaptive_avg_pool2d(x, (min(SIDE, x.shape[2]), min(SIDE, x.shape[3])))
+    return x.flatten(1).double().numpy()
+
+
+def _probe(x: np.ndarray, labels: np.ndarray, seed: int) -> float:
+    folds = StratifiedKFold(min(5, np.bincount(labels).min()), shuffle=True, random_state=seed)
+    targets = 2.0 * (labels[:, None] == np.arange(labels.max() + 1)) - 1
+    probe = make_pipeline(StandardScaler(), RidgeCV(train.PENALTIES))
+    guesses = cross_val_predict(probe, x, targets, cv=list(folds.split(x, labels)))
+    return float((guesses.argmax(1) == labels).mean())
+
+
+def _candidates(blocks: int, init: str) -> list[tuple[int, str]]:
+    """(retrain, init) from the cheapest to the dearest; all blocks fresh is scratch."""
+    cuts = [(k, init) for k in range(1, blocks)]
+    return [*cuts, *([(blocks, ALICE)] if init == ALICE else []), (blocks, FRESH)]
 
 
 def _race(

@@ -1,5 +1,6 @@
 """`reuselab advise` as a person meets it: a folder of photographs in, a sentence out; bad ones refused."""
 
+import hashlib
 import json
 import pickle
 import sys
@@ -12,6 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from reuselab import advisor, cli
+from reuselab.given import COLOURS
+from reuselab.sources import weights
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,31 @@ def test_a_cell_that_is_none_is_refused(monkeypatch, capsys, place, text):
     given = ["--alice", "cell.json", "--data", "good", "--side", "32"]
     status, out, err = called(monkeypatch, capsys, place, *given)
     assert (status, out) == (2, "") and err.count("\n") == 1
+
+
+def test_an_alice_of_ours_is_asked(monkeypatch, capsys, place):
+    cell = {"layout": "alone", "alice_pairs": 100, "alice_epochs": 1}
+    (place / "ours.json").write_text(json.dumps(cell))
+    given = ["--alice", "ours.json", "--data", "good", "-o", "ours"]
+    status, out, err = called(monkeypatch, capsys, place, *given)
+    assert (status, err) == (0, "") and "epochs" in out
+
+
+def test_mobilenets_imagenet_weights_are_the_file_beside_the_image_sets(monkeypatch, capsys, place):
+    net = torchvision.models.get_model("mobilenet_v2", num_classes=10)
+    file = place / weights.MOBILENET
+    file.parent.mkdir()
+    save_file(net.state_dict(), file)
+    monkeypatch.setenv("REUSELAB_DATA", str(place))
+    taken = []
+    monkeypatch.setattr(advisor, "advise", lambda *given, **_: taken.append(given) or sys.exit(3))
+    given = ["--network", "mobilenet_v2", "--imagenet", "--data", "good", "--side", "32"]
+    status, out, err = called(monkeypatch, capsys, place, *given)
+    assert (status, out, taken) == (1, "", []) and "is not the file meant" in err and err.count("\n") == 1
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    monkeypatch.setattr(weights, "MOBILENET_SHA256", digest)
+    monkeypatch.setitem(COLOURS, digest, ((0.5,) * 3, (0.5,) * 3))
+    assert called(monkeypatch, capsys, place, *given)[0] == 3
+    hers, shown, _ = taken[0]
+    assert torch.equal(hers.head.state_dict()["classifier_1.weight"], net.classifier[1].weight)
+    assert shown.min() >= -1 and shown.max() <= 1

@@ -41,7 +41,7 @@ SHARES = (0.4, 0.6, 1.0)  # of the time left that a round may take
 SAFE = 0.8  # of the budget is planned with: other programs may slow the machine down
 FEWEST_EPOCHS = 2  # of the first round; with less, images are halved down to `SMALLEST` pixels a side
 SMALLEST = 64
-SIDE = 4  # features are pooled to at most so many places a side
+SIDE, COARSE = 4, 2  # features are pooled to at most so many places a side; COARSE where seconds count
 BATCH = 64
 FEWEST = 6  # images, for `features.r2` to hold some out
 RECIPE = train.Recipe(epochs=24, batch=20, lr=2e-3)
@@ -82,15 +82,16 @@ def advise(
 
     The table's columns: retrain, init ("fresh" with all blocks: from scratch), accuracy and its 95 % interval
     low, high (of the `judged` images held out, in the candidate's last round), epochs of that round, seconds
-    that a whole training would take, and the columns of `estimates`. Raises ValueError, in one line, for
-    images or a network that cannot be used, and for a budget in which not every candidate can be tried.
+    that a whole training would take, and the columns of `estimates`, of features averaged to 2 x 2. Raises
+    ValueError, in one line, for images or a network that cannot be used, and for a budget in which not every
+    candidate can be tried.
     """
     BUDGET("budget", budget)
     start = time.perf_counter()
     alice, shown = _checked(network, images, labels)
     problem, costs = _within(alice, shown, labels, recipe, init, seed, budget)
-    told = _estimates(problem, seed)
     rows = _race(problem, recipe, init, seed, costs, budget - (time.perf_counter() - start))
+    told = _estimates(problem, seed, COARSE)
     last = rows.groupby(["retrain", "init"], as_index=False).last()
     last["seconds"] *= shown[0].numel() / problem.below[len(alice)][0].numel()
     finalists = last[last.epochs == last.epochs.max()]
@@ -133,9 +134,10 @@ def _sentence(chosen: Any, best: Any, blocks: int) -> str:
     what = _what(chosen, blocks)
     what = f"Do not reuse this network: {what}" if _scratch(chosen, blocks) else what.capitalize()
     rival = f"; to {_what(best, blocks)} gave {best.accuracy:.2f}, not clearly more"
+    trained = "1 epoch" if chosen.epochs == 1 else f"{chosen.epochs} epochs"
     rival = "" if best.name == chosen.name else rival
     return (
-        f"{what}: after {chosen.epochs} epochs the accuracy on {chosen.judged} images held out is "
+        f"{what}: after {trained} the accuracy on {chosen.judged} images held out is "
         f"{chosen.accuracy:.2f} [{chosen.low:.2f}, {chosen.high:.2f}]{rival}. "
         f"A whole training takes about {max(1, chosen.seconds):.0f} s."
     )
@@ -239,6 +241,7 @@ def _within(
     alice: Network, shown: Tensor, labels: Tensor, recipe: train.Recipe, init: str, seed: int, budget: float
 ) -> tuple[_Problem, dict[int, float]]:
     """The problem, with images small enough for the budget, and what an epoch takes, by blocks to retrain."""
+    start = time.perf_counter()
     x, enough = shown, SHARES[0] * SAFE * budget / FEWEST_EPOCHS
     while _takes(alice, smaller := F.avg_pool2d(x, 2)):
         costs = _costs(alice, x, labels, recipe, init, seed, enough)
@@ -248,10 +251,11 @@ def _within(
     else:
         costs = _costs(alice, x, labels, recipe, init, seed, math.inf)
     first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), init))
-    if first > SAFE * budget:
+    spent = time.perf_counter() - start
+    if first > SAFE * (budget - spent):
         raise ValueError(
             f"a budget of {budget:.0f} s is too small: to try each candidate once takes about "
-            f"{first / SAFE + 1:.0f} s with these {len(labels)} images on this machine"
+            f"{first / SAFE + spent + 1:.0f} s with these {len(labels)} images on this machine"
         )
     return _problem(alice, x, labels), costs
 
@@ -307,14 +311,14 @@ def _check(images: Tensor, labels: Tensor) -> None:
         )
 
 
-def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
+def _estimates(problem: _Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
     labels = problem.labels.numpy()
     hers = problem.outputs.softmax(1).double().numpy()
     of_head = {"leep": transferability.leep(hers, labels)}
     of_head["nce"] = transferability.nce(hers.argmax(1), labels)
     rows = []
     for retrain, below in sorted(problem.below.items()):
-        x = _pooled(below)
+        x = _pooled(below, side)
         row = {"retrain": retrain, "probe": _probe(x, labels, seed)}
         row |= {"logme": transferability.logme(x, labels), "h_score": transferability.h_score(x, labels)}
         row |= {
@@ -325,10 +329,10 @@ def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pooled(x: Tensor) -> np.ndarray:
-    """Features [n, d], maps averaged to at most `SIDE` x `SIDE`."""
+def _pooled(x: Tensor, side: int) -> np.ndarray:
+    """Features [n, d], maps averaged to at most `side` x `side`."""
     if x.ndim == 4:
-        x = F.adaptive_avg_pool2d(x, (min(SIDE, x.shape[2]), min(SIDE, x.shape[3])))
+        x = F.adaptive_avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])))
     return x.flatten(1).double().numpy()
 
 

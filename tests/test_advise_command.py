@@ -4,6 +4,8 @@ import hashlib
 import json
 import pickle
 import sys
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -47,6 +49,14 @@ NET = ["--network", "squeezenet1_1"]
 USUAL = [*NET, "--weights", "net.safetensors", "--data", "good", "--side", "32"]
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """The advisor trains for two epochs at most."""
+    recipe = replace(advisor.RECIPE, epochs=2)
+    monkeypatch.setattr(advisor, "advise", partial(advisor.advise, recipe=recipe))
+
+
+@pytest.mark.usefixtures("short")
 def test_a_folder_of_photographs_gets_a_table_a_sentence_a_picture_and_a_file(monkeypatch, capsys, place):
     status, out, err = called(monkeypatch, capsys, place, *USUAL, "-o", "made")
     assert (status, err) == (0, "")
@@ -125,6 +135,7 @@ def test_a_cell_that_is_none_is_refused(monkeypatch, capsys, place, text):
     assert (status, out) == (2, "") and err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("short")
 def test_an_alice_of_ours_is_asked(monkeypatch, capsys, place):
     cell = {"layout": "alone", "alice_pairs": 100, "alice_epochs": 1}
     (place / "ours.json").write_text(json.dumps(cell))
@@ -154,5 +165,6 @@ def test_mobilenets_imagenet_weights_are_the_file_beside_the_image_sets(monkeypa
     monkeypatch.setitem(COLOURS, digest, ((0.5,) * 3, (0.5,) * 3))
     assert called(monkeypatch, capsys, place, *given) == (2, "", "reuselab: kept\n")
     hers, shown, _ = taken
-    assert torch.equal(hers.head.state_dict()["classifier_1.weight"], net.classifier[1].weight)
+    last = [name for name, m in hers.head.named_modules() if isinstance(m, torch.nn.Linear)][-1]
+    assert torch.equal(hers.head.get_parameter(f"{last}.weight"), net.classifier[1].weight)
     assert shown.min() >= -1 and shown.max() <= 1

@@ -1,10 +1,13 @@
 """How many layers should Bob retrain? Told from his few labelled images without training every cut.
 
-First what frozen outputs tell (`estimates`), then a race among the cuts and a network from scratch (`race`):
-all train for an eighth of the epochs on three quarters of the images, the better half for a quarter, the
-better half of those for half. What wins on the images held out is the advice.
+First what frozen outputs tell (`estimates`), then a race among the cuts and a network from scratch: all train
+for up to an eighth of the recipe's epochs, the better half for up to a quarter, the better half of those for
+up to half. Each is judged on images held out, on up to four parts of them in turn. A training step of every
+cut is timed beforehand, so that all take part in the first round within the budget (`_within`, `_race`).
+The rule by which the race is read is `recommended`.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -32,8 +35,13 @@ from reuselab.theory import transferability
 
 ALICE, FRESH = "alice", "fresh"
 RUNGS = (8, 4, 2)  # a round lasts the recipe's epochs over these
-HELD_OUT = 0.25  # share of the images
-SIDE = 4  # features are pooled to at most so many places a side
+PARTS = 4  # that the images are divided into; one at a time is held out
+REPEATS = (PARTS, 2, 1)  # how many of them are, the most that time allows
+SHARES = (0.4, 0.6, 1.0)  # of the time left that a round may take
+SAFE = 0.8  # of the budget is planned with: other programs may slow the machine down
+FEWEST_EPOCHS = 2  # of the first round; with less, images are halved down to `SMALLEST` pixels a side
+SMALLEST = 64
+SIDE, COARSE = 4, 2  # features are pooled to at most so many places a side; COARSE where seconds count
 BATCH = 64
 FEWEST = 6  # images, for `features.r2` to hold some out
 RECIPE = train.Recipe(epochs=24, batch=20, lr=2e-3)
@@ -68,40 +76,77 @@ def advise(
 
     network: a `Network`, whose blocks are the cuts, or any classifier that `zoo.cut` can divide; it stays as
     it is. images: as it takes them, float [n, C, H, W], or pairs or photographs. labels: int64 [n], from 0.
-    init: whether retrained blocks start as hers ("alice") or "fresh". budget: seconds; a round that would
-    outlast it is not begun, and the dearest candidates of the first are left out.
+    init: whether retrained blocks start as hers ("alice") or "fresh". budget: seconds. Where they are short,
+    fewer epochs and parts are taken and images are shrunk, and the sentence says so: only machines that have
+    time enough for all give the same advice.
 
-    The table's columns: retrain, init ("fresh" with all blocks: from scratch), accuracy that is to be
-    expected and its 95 % interval low, high (both of the images held out, in the candidate's last round),
-    epochs of that round, seconds that a whole training would take, and the columns of `estimates`. Raises
-    ValueError, in one line, for images or a network that cannot be used.
+    The table's columns: retrain, init ("fresh" with all blocks: from scratch), accuracy and its 95 % interval
+    low, high (of the `judged` images held out, in the candidate's last round), epochs of that round, seconds
+    that a whole training would take, and the columns of `estimates`, of features averaged to 2 x 2. Raises
+    ValueError, in one line, for images or a network that cannot be used, and for a budget in which not every
+    candidate can be tried.
     """
     BUDGET("budget", budget)
     start = time.perf_counter()
-    problem = _problem(network, images, labels)
-    told = _estimates(problem, seed)
-    rows = _race(problem, recipe, init, seed, budget - (time.perf_counter() - start))
+    alice, shown = _checked(network, images, labels)
+    problem, costs = _within(alice, shown, labels, recipe, init, seed, budget)
+    rows = _race(problem, recipe, init, seed, costs, budget - (time.perf_counter() - start))
+    told = _estimates(problem, seed, COARSE)
     last = rows.groupby(["retrain", "init"], as_index=False).last()
-    best = max(last.to_dict("records"), key=lambda row: (row["epochs"], *_score(row)))
+    last["seconds"] *= shown[0].numel() / problem.below[len(alice)][0].numel()
+    finalists = last[last.epochs == last.epochs.max()]
+    chosen, best = (
+        finalists.loc[recommended(finalists, len(alice))],
+        finalists.loc[finalists.accuracy.idxmax()],
+    )
     table = last.merge(told, on="retrain", how="left").sort_values(["retrain", "init"], ignore_index=True)
-    reuse = (best["retrain"], best["init"]) != (len(problem.alice), FRESH)
-    untried = len(_candidates(len(problem.alice), init)) - len(last)
-    sentence = _sentence(best, len(problem.alice), untried, reuse=reuse)
-    return Advice(int(best["retrain"]), reuse, table, sentence)
+    sentence = _sentence(chosen, best, len(alice)) + _shrunk(shown, problem)
+    return Advice(int(chosen.retrain), not _scratch(chosen, len(alice)), table, sentence)
 
 
-def _sentence(best: dict[str, Any], blocks: int, untried: int, *, reuse: bool) -> str:
-    k = int(best["retrain"])
-    what = (
-        f"Retrain {'all' if k == blocks else f'the top {k} of'} {blocks} blocks"
-        if reuse
-        else "Do not reuse this network: train all blocks from scratch"
-    )
+def recommended(finalists: pd.DataFrame, blocks: int) -> Any:
+    """The index of the candidate to take, of those that trained equally long (a row each, as in `race`).
+
+    Of those at most one standard error below the best accuracy, the one with the fewest retrained blocks:
+    what cannot be told from the best and costs less. A standard error is half of what the best's 95 %
+    interval reaches down. A network from scratch is taken only where its interval lies above the accuracy of
+    all that reuse.
+    """
+    scratch = finalists[(finalists.retrain == blocks) & (finalists.init == FRESH)]
+    reused = finalists.drop(scratch.index)
+    if reused.empty or (scratch.low > reused.accuracy.max()).any():
+        return scratch.index[0]
+    best = reused.loc[reused.accuracy.idxmax()]
+    return reused[reused.accuracy >= (best.accuracy + best.low) / 2].retrain.idxmin()
+
+
+def _scratch(row: Any, blocks: int) -> bool:
+    return row.retrain == blocks and row.init == FRESH
+
+
+def _what(row: Any, blocks: int) -> str:
+    if _scratch(row, blocks):
+        return "train all blocks from scratch"
+    return f"retrain {'all' if row.retrain == blocks else f'the top {row.retrain} of'} {blocks} blocks"
+
+
+def _sentence(chosen: Any, best: Any, blocks: int) -> str:
+    what = _what(chosen, blocks)
+    what = f"Do not reuse this network: {what}" if _scratch(chosen, blocks) else what.capitalize()
+    rival = f"; to {_what(best, blocks)} gave {best.accuracy:.2f}, not clearly more"
+    trained = "1 epoch" if chosen.epochs == 1 else f"{chosen.epochs} epochs"
+    rival = "" if best.name == chosen.name else rival
     return (
-        f"{what}; expect an accuracy of {best['accuracy']:.2f} "
-        f"[{best['low']:.2f}, {best['high']:.2f}] after about {best['seconds']:.0f} s of training."
-        + (f" The budget left {untried} dearer candidates untried, scratch among them." if untried else "")
+        f"{what}: after {trained} the accuracy on {chosen.judged} images held out is "
+        f"{chosen.accuracy:.2f} [{chosen.low:.2f}, {chosen.high:.2f}]{rival}. "
+        f"A whole training takes about {max(1, chosen.seconds):.0f} s."
     )
+
+
+def _shrunk(shown: Tensor, problem: "_Problem") -> str:
+    """What to add where images were shrunk."""
+    side, full = problem.below[len(problem.alice)].shape[2], shown.shape[2]
+    return f" To keep to the budget, images were shrunk from {full} to {side} pixels." if side < full else ""
 
 
 def estimates(
@@ -113,7 +158,7 @@ def estimates(
     cross-validated), logme, h_score, r2, alignment (of `features`), and leep and nce of her whole network, in
     every row. Features are averaged to at most 4 x 4 places. Raises ValueError as `advise` does.
     """
-    return _estimates(_problem(network, images, labels), seed)
+    return _estimates(_problem(*_checked(network, images, labels), labels), seed)
 
 
 def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed: int = 0) -> pd.DataFrame:
@@ -142,13 +187,13 @@ def race(
     """The record of a race in which nobody drops out, from which any race can be replayed.
 
     A row a candidate and a round, whole trainings among them: retrain, init, epochs, accuracy with its
-    interval low, high, probability (mean, of the true class), and seconds of a whole training as this round
-    tells them. Raises ValueError as `advise` does.
+    interval low, high, judged (a quarter of the images), probability (mean, of the true class), and seconds
+    of a whole training as this round tells them. Raises ValueError as `advise` does.
     """
-    problem = _problem(network, images, labels)
-    learn, judged = _split(problem.labels, seed)
+    problem = _problem(*_checked(network, images, labels), labels)
+    parts = _parts(problem.labels, seed)[:1]
     return pd.DataFrame(
-        _round(problem, candidate, part, recipe, learn, judged, seed)
+        _round(problem, candidate, max(1, recipe.epochs // part), recipe, parts, seed)
         for part in (*RUNGS, 1)
         for candidate in _candidates(len(problem.alice), init)
     )
@@ -168,24 +213,86 @@ class _Problem:
         return int(self.labels.max()) + 1
 
 
-@torch.no_grad()
-def _problem(network: nn.Module, images: Tensor | train.Images, labels: Tensor) -> _Problem:
+def _checked(network: nn.Module, images: Tensor | train.Images, labels: Tensor) -> tuple[Network, Tensor]:
+    """A copy of the network in its blocks, and the images, float32 [n, C, H, W]."""
     shown = images if isinstance(images, Tensor) else images[:]
     _check(shown, labels)
     alice = deepcopy(network).cpu().eval()
     alice = alice if isinstance(alice, Network) else Network(zoo.cut(alice))
     alice.to(memory_format=torch.channels_last).eval()
-    x = shown.float().cpu()
+    return alice, shown.float().cpu()
+
+
+@torch.no_grad()
+def _problem(alice: Network, x: Tensor, labels: Tensor) -> _Problem:
     below = {len(alice): x}
+    shape = " x ".join(map(str, x.shape[1:]))
     try:
         for above, block in zip(range(len(alice) - 1, -1, -1), alice):
             x = torch.cat([block(part) for part in x.split(BATCH)])
             below[above] = x
     except RuntimeError as error:
         reason = (str(error) or "no reason given").splitlines()[0]
-        shape = " x ".join(map(str, shown.shape[1:]))
         raise ValueError(f"the network does not take images of {shape}: {reason}") from None
     return _Problem(alice, below, labels.cpu(), below.pop(0).flatten(1))
+
+
+def _within(
+    alice: Network, shown: Tensor, labels: Tensor, recipe: train.Recipe, init: str, seed: int, budget: float
+) -> tuple[_Problem, dict[int, float]]:
+    """The problem, with images small enough for the budget, and what an epoch takes, by blocks to retrain."""
+    start = time.perf_counter()
+    x, enough = shown, SHARES[0] * SAFE * budget / FEWEST_EPOCHS
+    while _takes(alice, smaller := F.avg_pool2d(x, 2)):
+        costs = _costs(alice, x, labels, recipe, init, seed, enough)
+        if len(costs) == len(alice):
+            break
+        x = smaller
+    else:
+        costs = _costs(alice, x, labels, recipe, init, seed, math.inf)
+    first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), init))
+    spent = time.perf_counter() - start
+    if first > SAFE * (budget - spent):
+        raise ValueError(
+            f"a budget of {budget:.0f} s is too small: to try each candidate once takes about "
+            f"{first / SAFE + spent + 1:.0f} s with these {len(labels)} images on this machine"
+        )
+    return _problem(alice, x, labels), costs
+
+
+@torch.no_grad()
+def _takes(alice: Network, images: Tensor) -> bool:
+    if min(images.shape[2:]) < SMALLEST:
+        return False
+    try:
+        alice(images[:2])
+    except RuntimeError:
+        return False
+    return True
+
+
+def _costs(
+    alice: Network, x: Tensor, labels: Tensor, recipe: train.Recipe, init: str, seed: int, enough: float
+) -> dict[int, float]:
+    """Seconds of an epoch on all images by the number of blocks retrained, the dearest first.
+
+    From one training step of each; ends where all candidates so far take more than `enough`.
+    """
+    few = torch.linspace(0, len(labels) - 1, min(recipe.batch, len(labels))).long()
+    problem, steps = _problem(alice, x[few], labels[few]), len(labels) / len(few)
+    costs: dict[int, float] = {}
+    for retrain in range(len(alice), 0, -1):
+        costs[retrain] = steps * _step(problem, retrain, recipe, seed)
+        if sum(costs.get(k, 0) for k, _ in _candidates(len(alice), init)) > enough:
+            break
+    return costs
+
+
+def _step(problem: _Problem, retrain: int, recipe: train.Recipe, seed: int) -> float:
+    """Seconds of a training step on all of the problem's images."""
+    everything = torch.arange(len(problem.labels))
+    one = replace(recipe, epochs=1, batch=max(2, len(everything)))
+    return _trained(problem, (retrain, ALICE), one, everything, seed)[1]
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
@@ -204,14 +311,14 @@ def _check(images: Tensor, labels: Tensor) -> None:
         )
 
 
-def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
+def _estimates(problem: _Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
     labels = problem.labels.numpy()
     hers = problem.outputs.softmax(1).double().numpy()
     of_head = {"leep": transferability.leep(hers, labels)}
     of_head["nce"] = transferability.nce(hers.argmax(1), labels)
     rows = []
     for retrain, below in sorted(problem.below.items()):
-        x = _pooled(below)
+        x = _pooled(below, side)
         row = {"retrain": retrain, "probe": _probe(x, labels, seed)}
         row |= {"logme": transferability.logme(x, labels), "h_score": transferability.h_score(x, labels)}
         row |= {
@@ -222,10 +329,10 @@ def _estimates(problem: _Problem, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pooled(x: Tensor) -> np.ndarray:
-    """Features [n, d], maps averaged to at most `SIDE` x `SIDE`."""
+def _pooled(x: Tensor, side: int) -> np.ndarray:
+    """Features [n, d], maps averaged to at most `side` x `side`."""
     if x.ndim == 4:
-        x = F.adaptive_avg_pool2d(x, (min(SIDE, x.shape[2]), min(SIDE, x.shape[3])))
+        x = F.adaptive_avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])))
     return x.flatten(1).double().numpy()
 
 
@@ -243,76 +350,96 @@ def _candidates(blocks: int, init: str) -> list[tuple[int, str]]:
     return [*cuts, *([(blocks, ALICE)] if init == ALICE else []), (blocks, FRESH)]
 
 
-def _race(problem: _Problem, recipe: train.Recipe, init: str, seed: int, budget: float) -> pd.DataFrame:
-    learn, judged = _split(problem.labels, seed)
-    running, left = _candidates(len(problem.alice), init), budget
+def _race(
+    problem: _Problem, recipe: train.Recipe, init: str, seed: int, costs: dict[int, float], budget: float
+) -> pd.DataFrame:
+    """Rows as in `race` of the rounds that the budget allows, each with half of the candidates before."""
+    start, parts = time.perf_counter(), _parts(problem.labels, seed)
+    running = _candidates(len(problem.alice), init)
+    seconds = {candidate: costs[candidate[0]] for candidate in running}  # of an epoch
     rows: list[dict[str, Any]] = []
-    for part in RUNGS:
+    epochs, repeats = 0, 1
+    for part, share in zip(RUNGS, SHARES):
+        left = SAFE * budget - (time.perf_counter() - start)
+        cost = sum(seconds[candidate] for candidate in running)
+        planned = _planned(cost, share * left, max(1, recipe.epochs // part), len(parts))
+        if rows and (planned[0] <= epochs or planned[1] < repeats):
+            break
+        epochs, repeats = planned
         entered: list[dict[str, Any]] = []
         for candidate in running:
-            known = [row for row in rows if (row["retrain"], row["init"]) == candidate]
-            dearest = max((row["seconds"] for row in [*known, *entered[-1:]]), default=0.0) / part
-            if (entered or rows) and dearest > left:
-                break
-            start = time.perf_counter()
-            entered.append(_round(problem, candidate, part, recipe, learn, judged, seed))
-            left -= time.perf_counter() - start
-        if len(entered) < len(running) and rows:
-            break  # an unfinished round tells nothing beside the one before it
+            if rows and time.perf_counter() - start > budget:
+                return pd.DataFrame(rows)  # an unfinished round tells nothing beside the one before it
+            entered.append(_round(problem, candidate, epochs, recipe, parts[:repeats], seed))
+            seconds[candidate] = entered[-1]["seconds"] / recipe.epochs
         rows += entered
-        ranked = sorted(entered, key=_score, reverse=True)
-        running = [(row["retrain"], row["init"]) for row in ranked[: (len(ranked) + 1) // 2]]
+        ranked = sorted(entered, key=lambda row: (row["accuracy"], row["probability"]), reverse=True)
+        running = [(row["retrain"], row["init"]) for row in ranked[: max(2, (len(ranked) + 1) // 2)]]
         running.sort(key=lambda candidate: (candidate[0], candidate[1] == FRESH))
     return pd.DataFrame(rows)
 
 
-def _score(row: dict[str, Any]) -> tuple[float, float]:
-    return row["accuracy"], row["probability"]
+def _planned(cost: float, seconds: float, wanted: int, most: int) -> tuple[int, int]:
+    """(epochs, parts to hold out) of a round in which an epoch of all candidates takes `cost`."""
+    for repeats in REPEATS:
+        if repeats <= most and cost * repeats * wanted <= seconds:
+            return wanted, repeats
+    return max(1, min(wanted, int(seconds / cost))), 1
 
 
-def _split(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Which images candidates learn from, and which judge them: about equally many of each class."""
-    classes = len(labels.unique())
-    parts = train_test_split(
-        np.arange(len(labels)),
-        test_size=max(classes, round(HELD_OUT * len(labels))),
-        stratify=labels.numpy(),
-        random_state=seed,
-    )
-    learn, judged = map(torch.from_numpy, parts)
-    return learn, judged
+def _parts(labels: Tensor, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Which images candidates learn from, and which judge them, about equally many of each class."""
+    folds = StratifiedKFold(min(PARTS, int(labels.bincount().min())), shuffle=True, random_state=seed)
+    return [
+        (torch.from_numpy(learn), torch.from_numpy(judged))
+        for learn, judged in folds.split(np.arange(len(labels)), labels.numpy())
+    ]
 
 
 def _round(
     problem: _Problem,
     candidate: tuple[int, str],
-    part: int,
+    epochs: int,
     recipe: train.Recipe,
-    learn: Tensor,
-    judged: Tensor,
+    parts: list[tuple[Tensor, Tensor]],
     seed: int,
 ) -> dict[str, Any]:
-    """A row of `race`: one candidate trained for its `part` of the recipe's epochs."""
+    """A row of `race`: one candidate trained for so many epochs beside each of the parts held out."""
     retrain, init = candidate
-    start = time.perf_counter()
-    bob = models.reuse(problem.alice, fresh(problem.alice, problem.classes, seed), retrain, init)
-    top = Network(OrderedDict(list(bob.named_children())[-retrain:]))
-    epochs = max(1, recipe.epochs // part)
-    known, asked = (_shown(problem, retrain, index) for index in (learn, judged))
-    train.train(top, known, known.labels, replace(recipe, epochs=epochs), seed)
-    chances = train.predict(top, asked).float().softmax(1).cpu()
-    right = int((chances.argmax(1) == asked.labels).sum())
-    bounds = binomtest(right, len(judged)).proportion_ci(method="wilson")
+    right, chances, seconds = 0, [], 0.0
+    for learn, judged in parts:
+        top, spent = _trained(problem, candidate, replace(recipe, epochs=epochs), learn, seed)
+        asked = _shown(problem, retrain, judged)
+        told = train.predict(top, asked).float().softmax(1).cpu()
+        right += int((told.argmax(1) == asked.labels).sum())
+        chances.append(told[torch.arange(len(judged)), asked.labels])
+        seconds += spent * recipe.epochs / epochs * len(problem.labels) / len(learn) / len(parts)
+    chance = torch.cat(chances)
+    bounds = binomtest(right, len(chance)).proportion_ci(method="wilson")
     return {
         "retrain": retrain,
         "init": init,
         "epochs": epochs,
-        "accuracy": right / len(judged),
+        "accuracy": right / len(chance),
         "low": float(bounds.low),
         "high": float(bounds.high),
-        "probability": chances[torch.arange(len(judged)), asked.labels].mean().item(),
-        "seconds": (time.perf_counter() - start) * recipe.epochs / epochs / (1 - HELD_OUT),
+        "judged": len(chance),
+        "probability": chance.mean().item(),
+        "seconds": seconds,
     }
+
+
+def _trained(
+    problem: _Problem, candidate: tuple[int, str], recipe: train.Recipe, learn: Tensor, seed: int
+) -> tuple[Network, float]:
+    """The candidate's retrained blocks, and the seconds that their training took."""
+    retrain, init = candidate
+    bob = models.reuse(problem.alice, fresh(problem.alice, problem.classes, seed), retrain, init)
+    top = Network(OrderedDict(list(bob.named_children())[-retrain:]))
+    known = _shown(problem, retrain, learn)
+    start = time.perf_counter()
+    train.train(top, known, known.labels, recipe, seed)
+    return top, time.perf_counter() - start
 
 
 def _shown(problem: _Problem, retrain: int, index: Tensor) -> Photos:

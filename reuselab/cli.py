@@ -1,6 +1,7 @@
 """The command line. Bad input gets one line and exit status 2 before anything runs."""
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -287,6 +288,8 @@ def advise(
     out: Path,
 ) -> None:
     """Say how many blocks of a network to retrain for a folder of labelled photographs."""
+    # Read when torch is loaded: threads that wait spin else, four times as slow beside other programs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from reuselab import advisor, check, given
     from reuselab.figures import candidates as figures
 

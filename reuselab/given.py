@@ -14,7 +14,7 @@ from reuselab.experiment import models, train, zoo
 from reuselab.experiment.bases import Base
 from reuselab.experiment.models import Network
 from reuselab.places import regular
-from reuselab.sources import readers, weights
+from reuselab.sources import readers, registry, weights
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 IMAGENET_COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what torchvision's weights expect
@@ -104,11 +104,21 @@ def _skeleton(name: str, shape: tuple[int, int, int]) -> nn.Module:
 
 
 def imagenet(name: str, side: int) -> Teacher:
-    """torchvision's classifier `name` with its own ImageNet weights; raises as `models.pretrained` does."""
+    """torchvision's classifier `name` with ImageNet weights; raises as `models.pretrained` does.
+
+    MobileNetV2's are the file in the folder of image sets where it is there; Failed for another file.
+    """
     known("network", name, zoo.names())
+    file = registry.folder() / weights.MOBILENET
+    if name == "mobilenet_v2" and file.exists():
+        weights.tensors(file, weights.MOBILENET_SHA256)
+        return from_file(name, file, side)
     shape = (3, side, side)
-    theirs = "resnet18_original" if name == "resnet18" else name
-    return Teacher(models.pretrained(theirs, shape), shape, *IMAGENET_COLOURS)
+    return Teacher(
+        models.pretrained("resnet18_original" if name == "resnet18" else name, shape),
+        shape,
+        *IMAGENET_COLOURS,
+    )
 
 
 def of_ours(path: Path) -> Teacher:

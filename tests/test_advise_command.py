@@ -1,8 +1,11 @@
 """`reuselab advise` as a person meets it: a folder of photographs in, a sentence out; bad ones refused."""
 
+import hashlib
 import json
 import pickle
 import sys
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from reuselab import advisor, cli
+from reuselab.given import COLOURS
+from reuselab.sources import weights
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +49,14 @@ NET = ["--network", "squeezenet1_1"]
 USUAL = [*NET, "--weights", "net.safetensors", "--data", "good", "--side", "32"]
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """The advisor trains for two epochs at most."""
+    recipe = replace(advisor.RECIPE, epochs=2)
+    monkeypatch.setattr(advisor, "advise", partial(advisor.advise, recipe=recipe))
+
+
+@pytest.mark.usefixtures("short")
 def test_a_folder_of_photographs_gets_a_table_a_sentence_a_picture_and_a_file(monkeypatch, capsys, place):
     status, out, err = called(monkeypatch, capsys, place, *USUAL, "-o", "made")
     assert (status, err) == (0, "")
@@ -120,3 +133,38 @@ def test_a_cell_that_is_none_is_refused(monkeypatch, capsys, place, text):
     given = ["--alice", "cell.json", "--data", "good", "--side", "32"]
     status, out, err = called(monkeypatch, capsys, place, *given)
     assert (status, out) == (2, "") and err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("short")
+def test_an_alice_of_ours_is_asked(monkeypatch, capsys, place):
+    cell = {"layout": "alone", "alice_pairs": 100, "alice_epochs": 1}
+    (place / "ours.json").write_text(json.dumps(cell))
+    given = ["--alice", "ours.json", "--data", "good", "-o", "ours"]
+    status, out, err = called(monkeypatch, capsys, place, *given)
+    assert (status, err) == (0, "") and "epochs" in out
+
+
+def test_mobilenets_imagenet_weights_are_the_file_beside_the_image_sets(monkeypatch, capsys, place):
+    net = torchvision.models.get_model("mobilenet_v2", num_classes=10)
+    file = place / weights.MOBILENET
+    file.parent.mkdir()
+    save_file(net.state_dict(), file)
+    monkeypatch.setenv("REUSELAB_DATA", str(place))
+    taken = []
+
+    def keep(*given, budget):
+        taken.extend(given)
+        raise ValueError("kept")
+
+    monkeypatch.setattr(advisor, "advise", keep)
+    given = ["--network", "mobilenet_v2", "--imagenet", "--data", "good", "--side", "32"]
+    status, out, err = called(monkeypatch, capsys, place, *given)
+    assert (status, out, taken) == (1, "", []) and "is not the file meant" in err and err.count("\n") == 1
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    monkeypatch.setattr(weights, "MOBILENET_SHA256", digest)
+    monkeypatch.setitem(COLOURS, digest, ((0.5,) * 3, (0.5,) * 3))
+    assert called(monkeypatch, capsys, place, *given) == (2, "", "reuselab: kept\n")
+    hers, shown, _ = taken
+    last = [name for name, m in hers.head.named_modules() if isinstance(m, torch.nn.Linear)][-1]
+    assert torch.equal(hers.head.get_parameter(f"{last}.weight"), net.classifier[1].weight)
+    assert shown.min() >= -1 and shown.max() <= 1

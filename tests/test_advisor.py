@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -74,12 +75,66 @@ def test_a_network_that_lets_nothing_through_is_not_reused():
     assert told.sentence.startswith("Do not reuse this network")
 
 
-def test_a_budget_that_is_spent_ends_the_race_and_says_what_was_not_tried(monkeypatch):
+def clock(monkeypatch, tick):
+    """A clock that is `tick` seconds on whenever it is read."""
+    monkeypatch.setattr(advisor.time, "perf_counter", map(tick.__mul__, range(10_000)).__next__)
+
+
+def test_every_candidate_takes_part_in_the_first_round_however_short_the_budget(monkeypatch):
+    clock(monkeypatch, tick=0.1)
+    told = advisor.advise(network(blind()), *problem(n=24), recipe=Recipe(epochs=8, batch=20), budget=5)
+    assert len(told.table) == 4 and (told.table.epochs >= 1).all()
+
+
+@pytest.mark.hostile("input")
+def test_a_budget_in_which_not_all_can_be_tried_is_refused_with_what_it_would_take(monkeypatch):
+    clock(monkeypatch, tick=4)
+    with pytest.raises(ValueError, match=r"^a budget of 5 s is too small: .* takes about [0-9]+ s .*$"):
+        advisor.advise(network(blind()), *problem(n=24), recipe=RECIPE, budget=5)
+
+
+def test_images_are_shrunk_for_a_short_budget_and_the_sentence_says_so(monkeypatch):
+    """An epoch of each of the three candidates on 256 pixels takes half of the budget."""
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    net = Network(OrderedDict(below=pooled, head=nn.Linear(16, 2)))
+    monkeypatch.setattr(
+        advisor, "_step", lambda asked, *_: 0.8 * (asked.below[len(asked.alice)].shape[2] / 256) ** 2
+    )
     images, labels = problem(n=24)
-    monkeypatch.setattr(advisor.time, "perf_counter", iter(range(0, 10_000, 4)).__next__)
-    told = advisor.advise(network(blind()), images, labels, recipe=Recipe(epochs=8, batch=20), budget=5)
-    assert told.retrain == 1 and len(told.table) == 1
-    assert told.sentence.endswith("The budget left 3 dearer candidates untried, scratch among them.")
+    large = images.repeat_interleave(64, 2).repeat_interleave(64, 3)
+    told = advisor.advise(net, large, labels, recipe=Recipe(epochs=8, batch=20), budget=6)
+    assert told.sentence.endswith("images were shrunk from 256 to 128 pixels.")
+
+
+@pytest.mark.parametrize(
+    "cost, seconds, round_",
+    [(1, 12, (3, 4)), (1, 11, (3, 2)), (1, 5, (3, 1)), (1, 2.5, (2, 1)), (1, 0, (1, 1))],
+)
+def test_a_round_takes_as_many_parts_as_time_allows_and_else_fewer_epochs(cost, seconds, round_):
+    assert advisor._planned(cost, seconds, wanted=3, most=4) == round_
+
+
+def finalists(*rows):
+    return pd.DataFrame(rows, columns=["retrain", "init", "accuracy", "low"])
+
+
+@pytest.mark.parametrize(
+    "rows, advised",
+    [
+        ([(1, "alice", 0.80, 0.70), (2, "alice", 0.84, 0.74)], 0),  # within one standard error
+        ([(1, "alice", 0.70, 0.60), (2, "alice", 0.84, 0.74)], 1),
+        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.78, 0.68)], 0),  # scratch does not clearly win
+        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.84, 0.74)], 1),
+        ([(1, "fresh", 0.30, 0.20), (2, "fresh", 0.84, 0.74)], 1),  # all but one block fresh is no scratch
+    ],
+)
+def test_the_fewest_blocks_are_advised_that_are_not_clearly_worse_and_scratch_only_if_it_wins(rows, advised):
+    assert advisor.recommended(finalists(*rows), blocks=3) == advised
+
+
+def test_where_there_is_time_every_image_is_held_out_once():
+    told = advisor.advise(network(blind()), *problem(n=24), recipe=Recipe(epochs=8, batch=20), budget=BUDGET)
+    assert (told.table.judged == 24).all()
 
 
 def test_the_record_of_a_race_holds_every_candidate_in_every_round():

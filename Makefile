@@ -4,11 +4,12 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve test test-other-processor lint bench soak edges tally mutants evidence readme reference reference-smoke lock clean chromium
+.PHONY: help book serve pdf test test-other-processor lint bench soak edges tally mutants evidence readme reference reference-smoke lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
+	@echo "make pdf    print the built book as _build/book.pdf"
 	@echo "make test   install, run every test"
 	@echo "make test-other-processor  the tests that look at pages, with another instruction set"
 	@echo "make lint   ruff and mypy, on notebooks too"
@@ -34,6 +35,9 @@ book: .venv/done
 
 serve:
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
+
+pdf: .venv/done chromium
+	$(BIN)/python -m reuselab.book.print
 
 test: .venv/done chromium
 	$(BIN)/pytest $(PYTEST)
@@ -91,7 +95,7 @@ reference: .venv/done
 reference-smoke: .venv/done
 	$(BIN)/python -m reuselab.book.reference
 
-# The browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
+# The PDF and the browser tests need a Chromium: the system's, or Playwright's own where it can be fetched.
 chromium: .venv/done
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \

@@ -140,7 +140,9 @@ def _claim_in_one_minute(claim: str) -> str:
     found = "".join(
         f"<li>{words.mark(one.verdict)} {html.escape(typeset(one.sentence))}</li>" for one in told
     )
-    uses = [f"{one.where[0].upper()}{one.where[1:]}: {one.use}" for one in told if one.use]
+    uses = [
+        f"{one.where[0].upper()}{one.where[1:]}: {one.use[0].lower()}{one.use[1:]}" for one in told if one.use
+    ]
     meaning = _entry("If you reuse networks", " ".join(uses)) if uses else ""
     claimed = _entry(f"The claim ({claim})", words.words(claim).said)
     return f"{claimed}<p><strong>What we found.</strong></p><ul>{found}</ul>{meaning}"

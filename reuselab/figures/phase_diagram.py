@@ -53,7 +53,7 @@ def phase_diagram(
         sharex=True,
         sharey=True,
         squeeze=False,
-        gridspec_kw={"left": 0.08, "right": 0.98, "bottom": 0.15, "top": 0.91, "wspace": 0.08},
+        gridspec_kw={"left": 0.08, "right": 0.98, "bottom": 0.15, "top": 0.91, "wspace": 0.18},
     )
     for axes, method, name in zip(
         panels[0], ("linear", "fine_tune"), ("linear transfer", f"fine-tuning, depth {depth}, {form}")

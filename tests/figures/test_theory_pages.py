@@ -1,14 +1,17 @@
 """Figures of the four theory pages: each draws what its claims module returns, and says who drew it."""
 
 import re
+from itertools import pairwise
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from reuselab.claims import deep_linear as deep_claim
 from reuselab.claims import nonlinear as relu_claim
 from reuselab.claims import phase_diagram as phase_claim
-from reuselab.figures import deep_linear, nonlinear, phase_diagram
+from reuselab.figures import deep_linear, nonlinear, phase_diagram, style
 from reuselab.theory import relu
 
 
@@ -37,6 +40,14 @@ def test_the_figures_of_phase_diagram_draw_its_tables():
     assert all(name in page for name in (phase_claim.UNITS, phase_claim.LENGTH, phase_claim.ANGLE))
     lengths = phase_claim.lengths(20, 0.3, 3, 0)
     shown(phase_diagram.source_lengths(lengths, caption="c"), phase_diagram.source_lengths)
+
+
+def test_the_tick_labels_of_neighbouring_phase_diagrams_stand_apart():
+    with mpl.rc_context(style.STYLE):
+        drawing = phase_diagram.phase_diagram.__wrapped__(0.5, None, 2, "flow")
+        FigureCanvasAgg(drawing).draw()
+        boxes = [label.get_window_extent() for axes in drawing.axes[:2] for label in axes.get_xticklabels()]
+    assert all(right.x0 - left.x1 > left.height / 2 for left, right in pairwise(boxes))
 
 
 def test_the_figures_of_nonlinear_name_the_methods():

@@ -9,10 +9,10 @@ import threading
 from urllib.parse import unquote
 
 import pytest
-import yaml
 from looking import READY
 
 from reuselab.book import build
+from reuselab.book.print import documents
 
 PHONE, TABLET, DESKTOP = ({"width": width, "height": 900} for width in (390, 768, 1280))
 HEAVIEST = 3_000_000  # bytes of a page's HTML
@@ -47,11 +47,6 @@ ANOTHER_FRAME = """drawn => {
   const shown = frames.filter(frame => frame.getClientRects().length);
   return shown.length === 1 && shown[0].innerHTML !== drawn;
 }"""
-
-
-def documents():
-    toc = yaml.safe_load((build.ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
 
 
 @pytest.fixture(scope="module")

@@ -68,16 +68,16 @@ def _chosen(rows: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
 
 def _rules(known: pd.DataFrame) -> dict[str, Choose]:
     """Each rule by its name; `known` are the rows that it may be fitted on."""
-    fixed = _share(known)
     lead = known.bob_accuracy - known.groupby(PROBLEM).bob_accuracy.transform("mean")
-    best = float(lead.groupby(fixed.round(2)).mean().idxmax())
+    shares = _share(known).round(2).unique()
+    best = min(shares, key=lambda share: _chosen(known, _nearest(share)(known)).regret.mean())
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(_features(known), lead)
 
     def measure(name: str) -> Choose:
         return lambda rows: rows[name]
 
     return _unfitted() | {
-        "the best fixed share": lambda rows: -(_share(rows) - best).abs(),
+        "the best fixed share": _nearest(best),
         **{f"{name} alone": measure(name) for name in ALONE},
         "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
     }
@@ -86,10 +86,15 @@ def _rules(known: pd.DataFrame) -> dict[str, Choose]:
 def _unfitted() -> dict[str, Choose]:
     return {
         "always the head": lambda rows: -rows.retrain,
-        "always half": lambda rows: -(_share(rows) - 0.5).abs(),
+        "always half": _nearest(0.5),
         "always all but the lowest": lambda rows: rows.retrain.where(_share(rows) < 1, 0),
         "always scratch": lambda rows: rows.retrain,
     }
+
+
+def _nearest(share: float) -> Choose:
+    """The cut that retrains the share of all blocks nearest to `share`."""
+    return lambda rows: -(_share(rows) - share).abs()
 
 
 def _share(rows: pd.DataFrame) -> pd.Series:
@@ -99,7 +104,7 @@ def _share(rows: pd.DataFrame) -> pd.Series:
 
 def _features(rows: pd.DataFrame) -> pd.DataFrame:
     """What "all measures" looks at: each measure less its problem's best, the share, and the labels."""
-    share, size = _share(rows), np.log10(rows.bob_pairs)
+    share, size, rows = _share(rows), np.log10(rows.bob_pairs), rows.assign(r2=rows.r2.clip(lower=0))
     told = {name: rows[name] - rows.groupby(PROBLEM)[name].transform("max") for name in ALONE}
     more = {f"{name}, by share": gap * share for name, gap in told.items()}
     return pd.DataFrame(

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 import reuselab
+from reuselab import advisor
 from reuselab.experiment import cell, models, train
 from reuselab.places import CHECKOUT
 from reuselab.runs import study
@@ -24,6 +25,7 @@ def test_every_name_is_what_its_module_calls_so():
     functions = {
         "Cell": cell, "run": cell, "grid": study, "study": study,
         "Recipe": train, "train": train, "accuracy": train, "reuse": models,
+        "advise": advisor,
     }  # fmt: skip
     modules = {"bases", "pairs", "models"}
     assert set(reuselab.__all__) == functions.keys() | modules <= set(dir(reuselab))

@@ -164,9 +164,9 @@ CLAIMS = {
     "D1": Claim(
         OURS,
         "luck_explained",
-        "The second paper's phase diagram of linear transfer tells what the first paper's Bob gains over "
-        "training from scratch: its sign, its size, and his best cut, from how much of his task lies in "
-        "Alice's features and from n / d alone.",
+        "The second paper's phase diagram tells what the first paper's Bob gains over training from scratch. "
+        "It tells sign, size and best cut. It needs no more than n / d and how much of his task lies in "
+        "Alice's features.",
         "a sign told right hardly more often (.05) than by one fixed answer, a rank correlation with his "
         "gain weaker than .3, or a cut less than .01 better than the best fixed one",
         "intervals over seeds of the lead in signs, of the rank correlation and of the lead at the chosen "
@@ -175,8 +175,8 @@ CLAIMS = {
     "D2": Claim(
         OURS,
         "luck_explained",
-        "The same, with scratch measured in place of computed: how much more of Bob's task a linear head "
-        "finds in Alice's features than in the pixels.",
+        "The same holds where scratch is measured. What counts is how much more of Bob's task a ridge "
+        "regression finds in Alice's features than in the pixels.",
         "the same",
         "the same",
     ),

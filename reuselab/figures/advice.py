@@ -1,6 +1,7 @@
 """How far rules fall short of the best cut, and the decision tree that follows from it."""
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -39,30 +40,31 @@ def regrets(told: Mapping[str, pd.DataFrame], goal: float) -> Figure:
 def tree(leaves: pd.DataFrame) -> Figure:
     """The decision tree: Alice's task, Bob's labelled images, and the advice with its regret."""
     drawing = Figure(figsize=(8.6, 0.6 + 0.62 * len(leaves)))
-    axes = drawing.subplots()
+    drawing.set_layout_engine("none")
+    axes = drawing.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, 10), ylim=(-len(leaves) + 0.4, 0.9))
-    heads = {0.0: "What is Bob's task?", 3.3: "His labelled images", 5.7: "Advice, and accuracy points lost"}
+    heads = {0.1: "What is Bob's task?", 2.4: "Labelled images", 4.2: "Advice, and accuracy points lost"}
     for x, words in heads.items():
         axes.text(x, 0.7, words, weight="bold", va="center", fontsize=10)
     shades = claim.disagree(leaves).map({True: BOB_COLOR, False: REFERENCE_COLOR})
     leaf_heights = pd.Series(-np.arange(len(leaves), dtype=float), leaves.index)
     for task, rows in leaves.groupby("task", sort=False):
         middle = leaf_heights[rows.index].mean()
-        axes.text(0.0, middle, task.replace(", ", ",\n"), va="center", fontsize=10)
+        axes.text(0.1, middle, fill(task, 16), va="center", fontsize=10)
         for index, leaf in rows.iterrows():
             _leaf(axes, leaf, middle, leaf_heights[index], shades[index])
     return drawing
 
 
 def _leaf(axes: Axes, leaf: pd.Series, middle: float, height: float, shade: str) -> None:
-    axes.plot([2.75, 3.2], [middle, height], color=REFERENCE_COLOR, lw=1.2)
-    axes.text(3.3, height, leaf.labels, va="center", fontsize=10)
-    axes.plot([4.9, 5.3], [height, height], color=REFERENCE_COLOR, lw=1.2)
-    axes.plot(5.5, height, "o", color=COLORS[leaf.rule], ms=8)
+    axes.plot([1.85, 2.3], [middle, height], color=REFERENCE_COLOR, lw=1.2)
+    axes.text(2.4, height, leaf.labels, va="center", fontsize=10)
+    axes.plot([3.65, 3.9], [height, height], color=REFERENCE_COLOR, lw=1.2)
+    axes.plot(4.0, height, "o", color=COLORS[leaf.rule], ms=8)
     if leaf.tie:
-        axes.plot(5.5, height, "o", color=COLORS[leaf.rival], ms=8, fillstyle="right", mec="none")
+        axes.plot(4.0, height, "o", color=COLORS[leaf.rival], ms=8, fillstyle="right", mec="none")
     regret = claim.points(leaf, "here", "here_low", "here_high")
     unseen = "" if np.isnan(leaf.regret) else f"; chosen on other image sets, {100 * leaf.regret:.1f}"
-    axes.text(5.7, height + 0.16, claim.advised(leaf), va="center", fontsize=9.5)
-    axes.text(5.7, height - 0.2, f"loses {regret}{unseen}", va="center", fontsize=9, color=shade)
+    axes.text(4.2, height + 0.16, claim.advised(leaf), va="center", fontsize=9.5)
+    axes.text(4.2, height - 0.2, f"loses {regret}{unseen}", va="center", fontsize=9, color=shade)

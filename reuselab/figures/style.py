@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogFormatter
 
 from reuselab.stats import summary
@@ -90,7 +91,7 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
         with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
             drawing, caption = draw(*args, **options), typeset(caption)
-            if len(drawing.axes) == 1:
+            if len(drawing.axes) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
                 drawing.set_figwidth(min(drawing.get_figwidth(), ALONE))
             label = caption or draw.__name__.replace("_", " ")
             svg = _raw(drawing)

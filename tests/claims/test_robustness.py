@@ -8,6 +8,7 @@ from executed import glued, table
 from reuselab.claims import evidence
 from reuselab.claims import robustness as claim
 from reuselab.figures import robustness as figures
+from reuselab.figures.style import typeset
 
 CHOSEN = list(claim.CHOICES)
 
@@ -93,7 +94,7 @@ def test_the_summary_counts_verdicts_and_names_the_largest_move(drawn):
 
 def test_figures_show_every_effect_level_and_verdict(drawn):
     judged, moved = drawn
-    assert all(what in figures.overview(judged).svg for what in claim.EFFECTS)
+    assert all(typeset(what) in figures.overview(judged).svg for what in claim.EFFECTS)
     shown = figures.specifications(judged, "A2: rises with rho").svg.replace("&#x27;", "'")
     for choice, levels in claim.CHOICES.items():
         assert all(f"{choice}: {level}" in shown for level in levels)

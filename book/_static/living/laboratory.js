@@ -379,9 +379,9 @@ Living.figure('laboratory', (root, data) => {
   }
   const charts = element(root, 'div', { class: 'rl-plots' });
   const chart = (parent, spec) => ({ title: spec.title, ...plot(parent, { x: [0, 1], height: 220, xticks: [0, 0.5, 1], ...spec }) });
-  const across = { xlabel: 'share of the own training' };
+  const across = { xlabel: 'share of the training' };
   const accuracies = chart(charts, { title: 'Accuracy on unseen pairs', y: [0, 1], yticks: [0, 0.5, 1], ...across });
-  const losses = chart(charts, { title: 'Loss on the own pairs', y: [0, 2.5], yticks: [0, 1, 2], ...across });
+  const losses = chart(charts, { title: 'Loss on their training pairs', y: [0, 2.5], yticks: [0, 1, 2], ...across });
   const filterBox = element(charts, 'figure');
   const filterCanvas = element(filterBox, 'canvas', { width: 67, height: 71, role: 'img', 'aria-label': "What units of Alice's first layer look for" });
   const filterText = element(filterBox, 'figcaption', {}, "Alice's first layer appears here as she trains.");

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,13 @@ def cli() -> None:
 preset_option = click.option(
     "--preset", default="quick", show_default=True, metavar="NAME", help="smoke, quick or paper"
 )
+
+
+def parameter_option(told: str) -> Callable:
+    """The option -p NAME VALUE, as often as wanted; told: its help."""
+    return click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE", help=told)
+
+
 estimate_option = click.option(
     "--estimate", is_flag=True, help="only say how long it would take on this machine"
 )
@@ -44,15 +51,7 @@ estimate_option = click.option(
 
 @cli.command()
 @click.argument("page")
-@click.option(
-    "-p",
-    "--parameter",
-    "given",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="another value for a parameter of the page; lists as '[0, 0.5, 1]'",
-)
+@parameter_option("another value for a parameter of the page; lists as '[0, 0.5, 1]'")
 @preset_option
 @click.option(
     "-o",
@@ -140,15 +139,7 @@ def check(names: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.option(
-    "-p",
-    "--parameter",
-    "given",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="a parameter of all cells, or an axis of the grid: '[0, 0.5, 1]'",
-)
+@parameter_option("a parameter of all cells, or an axis of the grid: '[0, 0.5, 1]'")
 @click.option("--workers", type=int, help="processes [default: one a core]")
 @click.option("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, as tcp://HOST:8786")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="a cell that takes longer has failed")
@@ -209,15 +200,7 @@ def export(file: Path) -> None:
 
 @cli.command(name="export-network")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "-p",
-    "--parameter",
-    "given",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="a parameter of the cell, as in `study`",
-)
+@parameter_option("a parameter of the cell, as in `study`")
 def export_network(file: Path, given: tuple[tuple[str, str], ...]) -> None:
     """Train an Alice and a Bob, and write them as FILE, JSON, for the book's laboratory."""
     from reuselab.book import laboratory

@@ -44,7 +44,7 @@
       law.describe(`Facing pixels correlate by ${fixed(correlation)}.`);
       show([
         ["Cramér's V", fixed(rho)], ['mutual information (bits)', fixed(F.mutualInformation(classes, rho))],
-        ["the Alice's-label ceiling", fixed(F.ceiling(classes, rho))], ['correlation of facing pixels', fixed(correlation, 3)],
+        ["best accuracy with Alice's label alone", fixed(F.ceiling(classes, rho))], ['correlation of facing pixels', fixed(correlation, 3)],
       ]);
     });
   });

@@ -21,9 +21,8 @@ from reuselab.check import Rule, boolean, integer, number, several
 from reuselab.stats import interval
 
 METHODS = ("scratch", "random", "linear", "fine_tune")
-PENALTIES = np.logspace(
-    -10, 0, 31
-)  # of `solve`, as shares of the largest eigenvalue of the features' Gram matrix
+PENALTIES = np.logspace(-10, 0, 31)  # of `solve`, shares of the largest eigenvalue of the Gram matrix
+TIE = 1e-9  # errors no farther apart, as a share, are equal: which of them is least is rounding's choice
 SPAN = 1e-12  # directions of the Gram matrix below this share of its largest eigenvalue are no features
 RULES: dict[str, Rule] = {
     "d": integer(2, 10_000),
@@ -163,13 +162,19 @@ def solve(features: np.ndarray, y: np.ndarray) -> np.ndarray:
     regression.
 
     Minimises |features v - y|^2 + ridge |v|^2 in float64; each column takes the ridge of least leave-one-out
-    error (closed form) among `PENALTIES` times the top eigenvalue."""
+    error (closed form), of equals the least, among `PENALTIES` times the top eigenvalue."""
     features = np.asarray(features, dtype=float)
     top = np.linalg.norm(features, 2) ** 2
     if top == 0:  # every neuron silent on every sample
         return np.zeros((features.shape[1], y.shape[1]))
-    ridge = RidgeCV(top * PENALTIES, fit_intercept=False, alpha_per_target=True)
-    return ridge.fit(features, y).coef_.reshape(y.shape[1], -1).T
+    ridge = RidgeCV(top * PENALTIES, fit_intercept=False, store_cv_results=True).fit(features, y)
+    errors = ridge.cv_results_.reshape(*y.shape, -1).mean(0)
+    best = ridge.alphas[(errors <= errors.min(1, keepdims=True) * (1 + TIE)).argmax(1)]
+    heads = (
+        ridge.set_params(alphas=[penalty], store_cv_results=False).fit(features, column)
+        for penalty, column in zip(best, y.T)
+    )
+    return np.stack([head.coef_ for head in heads], axis=1)
 
 
 def device() -> torch.device:

@@ -196,3 +196,13 @@ def test_the_exponent_of_a_power_law():
 def test_what_cannot_be_is_refused_before_any_work(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_where_every_penalty_leaves_the_same_error_rounding_chooses_none():
+    """Each neuron hears one sample: whatever the penalty, the others predict nothing of the one left out."""
+    rng = np.random.default_rng(0)
+    features, y = np.diag([2.0, 1.0, 0.5, 0.1]), rng.standard_normal((4, 1))
+    alone = relu.solve(features, y)
+    for _ in range(20):
+        rounded = features * (1 + 1e-15 * rng.standard_normal(features.shape))
+        np.testing.assert_allclose(relu.solve(rounded, y), alone, rtol=1e-6)

@@ -11,7 +11,8 @@ from torch import nn
 
 from reuselab.book.living import Living
 from reuselab.check import known
-from reuselab.claims import evidence
+from reuselab.claims import evidence, robustness
+from reuselab.claims.baselines import ALICE
 from reuselab.experiment import bases, models
 from reuselab.experiment import cell as cells
 from reuselab.experiment.cell import Cell
@@ -20,10 +21,12 @@ from reuselab.figures.style import METHOD_COLORS
 FORMAT = "reuselab network 1"
 MOST_SEEDS = 40
 # What the page cannot change, so that an exported cell must have it.
-FIXED = {"base": "digits", "network": "mlp", "layout": "beside", "swap": False, "probe": False}
-EVIDENCE = (
-    evidence.FOLDER / "robustness_specifications.csv"
-)  # its rows of the MLP are the laboratory's setting
+FIXED = {"base": "digits", "layout": "beside", "swap": False, "probe": False}
+NETWORKS = ("mlp", "cnn")
+# A cell's parameters that the page can be set to.
+SETTING = ["network", "rho", "bob_rho", "phi", "bob_base", "retrain", "init"]
+SETTING += ["alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs"]
+PAGES = ("layers", "task_correlation", "zero_correlation")  # whose evidence has such cells
 
 STILL = "<p>The laboratory works on a screen, with JavaScript.</p>"
 
@@ -61,32 +64,45 @@ def _packed(split: str) -> dict[str, str]:
 
 
 def kept() -> list[dict[str, Any]]:
-    """Bob's accuracies, seed by seed, in the evidence's settings that the page can be set to."""
-    table = pd.read_csv(EVIDENCE, dtype={"Bob's pairs": int})
-    usual = {
-        "network": "MLP",
-        "Bob starts": "fresh",
-        "optimizer": "AdamW",
-        "learning rates": "usual",
-        "Alice's epochs": 8,
-        "halves lie": "beside each other",
-    }
-    table = table[(table[list(usual)] == pd.Series(usual)).all(axis=1) & (table.method == "Alice")]
+    """Bob's accuracies, a seed each, in each setting of the evidence that the page can be set to."""
+    paths = [evidence.path_of(page, name) for page in PAGES for name in evidence.SETS]
+    rows = pd.concat([*(_rows(path) for path in paths if path.exists()), _specifications()])
+    rows = rows[rows.method == ALICE]
+    for name, usual in Cell().flat().items():
+        if name not in (*SETTING, "seed", "test_pairs", "base"):
+            rows = rows[(rows[name] == usual) | (rows[name].isna() & pd.isna(usual))]
+    rows = rows.assign(
+        bob_rho=rows.bob_rho.map(_bob_rho), bob_base=rows.bob_base.where(rows.bob_base != "", "digits")
+    )
     return [
-        {
-            "bob_base": {"unlike halves": "turned", "like halves": "digits"}[str(images)],
-            "bob_pairs": int(pairs),
-            "rho": float(rho),
-            "retrain": int(retrain),
-            "bob": rows.bob_accuracy.tolist(),
-        }
-        for (images, pairs, rho, retrain), rows in table.groupby(["images", "Bob's pairs", "rho", "retrain"])
+        dict(zip(SETTING, setting)) | {"bob": group.bob_accuracy.tolist()}
+        for setting, group in rows.drop_duplicates([*SETTING, "seed"]).groupby(SETTING)
     ]
+
+
+def _bob_rho(rho: float | None) -> str:
+    return "" if rho is None or pd.isna(rho) else f"{rho:g}"
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    """A table of evidence, with every parameter of its cells."""
+    return pd.read_csv(path).assign(**json.loads(path.with_suffix(".json").read_text())["cells"])
+
+
+def _specifications() -> pd.DataFrame:
+    """The same of the rows of robustness, which name what they change."""
+    rows = robustness.kept()
+    parts = [
+        group.assign(**Cell.of(**robustness.shared(dict(zip(robustness.CHOICES, levels)))).flat())
+        for levels, group in rows.drop(columns=["rho", "retrain", "seed"]).groupby(list(robustness.CHOICES))
+    ]
+    return pd.concat(parts).assign(**rows[["rho", "retrain", "seed"]])
 
 
 def checked(given: Mapping[str, Any]) -> Cell:
     """The cell of these parameters, as the laboratory can show it. ValueError, in one line, for any other."""
     cell = Cell.of(**{"network": "mlp"} | dict(given))
+    known("network of the laboratory", cell.network, NETWORKS)
     for name, value in FIXED.items():
         if getattr(cell, name) != value:
             raise ValueError(f"the laboratory shows {name} {value} alone, not {getattr(cell, name)}")
@@ -100,8 +116,8 @@ def export(cell: Cell) -> str:
     with cells.repeatable():
         alice_net = cells.train_alice(cell)
         bob_net = cells.train_bob(cell, alice_net)
-    shown = {name: getattr(cell, name) for name in ("rho", "phi", "retrain", "init")}
-    shown["bob_base"] = cell.bob_base or "digits"
+    shown = {name: getattr(cell, name) for name in ("network", "rho", "phi", "retrain", "init")}
+    shown |= {"bob_base": cell.bob_base or "digits", "bob_rho": _bob_rho(cell.bob_rho)}
     return json.dumps(
         {"format": FORMAT, "cell": shown, "alice": layers(alice_net), "bob": layers(bob_net)},
         allow_nan=False,
@@ -109,6 +125,27 @@ def export(cell: Cell) -> str:
 
 
 def layers(net: models.Network) -> list[dict[str, list[float]]]:
-    """Weights [outputs, inputs] row by row, and biases, of an MLP's layers from the input to the head."""
-    linears = (module for module in net.cpu().modules() if isinstance(module, nn.Linear))
-    return [{"weight": linear.weight.flatten().tolist(), "bias": linear.bias.tolist()} for linear in linears]
+    """The numbers of each block, from the input to the head, as the page has them: places before channels.
+
+    weight [outputs, inputs], row by row, and bias; of a convolution, weight [outputs, 3, 3, channels] and its
+    normalisation's scale, shift, mean and variance.
+    """
+    told, channels = [], 1
+    for block in net.cpu():
+        parts = {type(part): part for part in block.modules()}
+        if nn.Conv2d in parts:
+            convolution, norm = parts[nn.Conv2d], parts[nn.BatchNorm2d]
+            channels = convolution.out_channels
+            numbers = {
+                "weight": convolution.weight.movedim(1, -1),
+                "scale": norm.weight,
+                "shift": norm.bias,
+                "mean": norm.running_mean,
+                "variance": norm.running_var,
+            }
+        else:
+            linear, size = parts[nn.Linear], parts[nn.Linear].in_features
+            numbers = {"weight": linear.weight.view(-1, channels, size // channels).mT, "bias": linear.bias}
+            channels = 1
+        told.append({name: part.flatten().tolist() for name, part in numbers.items()})
+    return told

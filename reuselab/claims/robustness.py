@@ -70,11 +70,17 @@ def check(values: Mapping[str, Any]) -> None:
 EVIDENCE_SETS = ("specifications",)
 
 
-def _entries(specification: Mapping[str, str]) -> Iterator[evidence.Entry]:
-    """Bobs at every cut: over Alice at both rhos, and over her network untrained; his own pairs at rho 0."""
+def shared(specification: Mapping[str, str]) -> dict[str, Any]:
+    """What all cells of a specification have in common: Bob's own pairs are at rho 0."""
     axes: dict[str, Any] = evidence.COMMON | {"network": evidence.NETWORK, "bob_rho": 0.0}
     for choice, level in specification.items():
         axes |= CHOICES[choice][level]
+    return axes
+
+
+def _entries(specification: Mapping[str, str]) -> Iterator[evidence.Entry]:
+    """Bobs at every cut: over Alice at both rhos, and over her network untrained."""
+    axes = shared(specification)
     axes |= {"seed": range(FIRST_SEED, FIRST_SEED + SEEDS)}
     axes |= {"retrain": list(range(1, len(models.blocks(axes["network"]))))}
     yield from evidence.alices(grid(**axes, rho=[0.0, RHO]))
@@ -86,10 +92,10 @@ def evidence_rows(_: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     named = [(chosen, *entry) for chosen in specifications() for entry in _entries(chosen)]
     rows = study([cell for *_, cell in named])
     first = named[0][2].flat()
-    shared = {name: first[name] for name in first if rows[name].nunique(dropna=False) == 1}
+    common = {name: first[name] for name in first if rows[name].nunique(dropna=False) == 1}
     chosen = pd.DataFrame([specification for specification, *_ in named])
     columns = ["rho", "retrain", "seed", "alice_accuracy", "bob_accuracy"]
-    return chosen.assign(method=[method for _, method, _ in named]).join(rows[columns]), shared
+    return chosen.assign(method=[method for _, method, _ in named]).join(rows[columns]), common
 
 
 def kept() -> pd.DataFrame:

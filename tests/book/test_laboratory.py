@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,20 @@ from reuselab.experiment import cell as cells
 from reuselab.experiment import train as trainer
 
 ENGINE = STATIC / "living" / "laboratory_engine.js"
-SHAPES = [(128, 128), (128, 128), (128, 128), (10, 128)]
 PAIRS, EPOCHS, BATCH = 60, 34, 20  # 102 steps
 
 # What the engine makes of the same weights, batches and images, in node and in Chromium.
 TRAINED = """draws => {
-  const net = draws.start.map(({ weight, bias }, i) => ({
-    weight: Float64Array.from(weight), bias: Float64Array.from(bias),
-    outputs: draws.shapes[i][0], inputs: draws.shapes[i][1],
-  }));
+  const float = ([name, numbers]) => [name, Float64Array.from(numbers)];
+  const whole = (blocks) => blocks.map((block, i) =>
+    ({ ...engine.NETWORKS[draws.network][i], ...Object.fromEntries(Object.entries(block).map(float)) }));
+  const flat = (net) => net.map((block) => Object.keys(draws.start[net.indexOf(block)]).flatMap((name) => [...block[name]]));
+  const net = whole(draws.start), calibrated = whole(draws.start), x = Float64Array.from(draws.x);
   const orders = (epoch) => Int32Array.from(draws.orders[epoch]);
   const recipe = { ...engine.RECIPE, batch: draws.batch, epochs: draws.orders.length };
-  const x = Float64Array.from(draws.x), labels = Uint8Array.from(draws.labels);
-  const epochs = [...engine.train(net, draws.frozen, x, labels, recipe, orders)];
-  const losses = epochs.map((one) => one.loss);
-  return { losses, end: net.map(({ weight, bias }) => [...weight, ...bias]) };
+  const epochs = [...engine.train(net, draws.frozen, x, Uint8Array.from(draws.labels), recipe, orders)];
+  engine.calibrate(calibrated, x);
+  return { losses: epochs.map((one) => one.loss), end: flat(net), calibrated: flat(calibrated) };
 }"""
 
 
@@ -49,39 +49,43 @@ def run(expression, given=None):
 
 
 def flat(net):
-    return [torch.tensor(layer["weight"] + layer["bias"]) for layer in laboratory.layers(net)]
+    return [torch.tensor(sum(block.values(), [])) for block in laboratory.layers(net)]
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["all blocks", "two blocks frozen"])
+@pytest.fixture(scope="module", params=[("mlp", 0), ("mlp", 2), ("cnn", 0), ("cnn", 2)], ids="{0[0]}, {0[1]} frozen".format)
 def draws(request):
     """Weights, orders, images and labels as reuselab drew them, and what they became, in double precision."""
+    network, frozen = request.param
     halves = bases.load("digits", "train"), bases.load("turned", "train")
     images = pairs.sample(halves, PAIRS, pairs.joint(10, 0.5), phi=0.3, seed=1)
-    net = models.build("mlp", images.shape, 10, 4, frozen=request.param).double()
+    net = models.build(network, images.shape, 10, 4, frozen=frozen).double()
     generator = torch.Generator().manual_seed(7)
     given = {
-        "frozen": request.param,
+        "network": network,
+        "frozen": frozen,
         "batch": BATCH,
-        "shapes": SHAPES,
         "x": images[:].flatten().tolist(),
         "labels": images.bob_labels.tolist(),
         "start": laboratory.layers(net),
         "orders": [torch.randperm(PAIRS, generator=generator).tolist() for _ in range(EPOCHS)],
     }
+    calibrated = deepcopy(net)
+    trainer.calibrate(calibrated, images[:].double())
     recipe = trainer.Recipe(epochs=EPOCHS, batch=BATCH)
     losses = trainer.train(net, images[:].double(), images.bob_labels, recipe, 7)
-    return given, losses, flat(net)
+    return given, {"losses": losses, "end": flat(net), "calibrated": flat(calibrated)}
 
 
-def held(found, losses, end):
-    assert found["losses"] == pytest.approx(losses, abs=1e-5)
-    for own, theirs in zip(found["end"], end):
-        assert (torch.tensor(own) - theirs).abs().max() < 1e-4
+def held(found, expected):
+    assert found["losses"] == pytest.approx(expected["losses"], abs=1e-5)
+    for part in ("end", "calibrated"):
+        for own, theirs in zip(found[part], expected[part], strict=True):
+            assert (torch.tensor(own) - theirs).abs().max() < 1e-4
 
 
 def test_the_same_weights_and_batches_give_pytorchs_network_after_a_hundred_steps(draws):
-    given, *expected = draws
-    held(run(TRAINED, given), *expected)
+    given, expected = draws
+    held(run(TRAINED, given), expected)
 
 
 @pytest.mark.parametrize("retrain", [0, 1])
@@ -304,12 +308,12 @@ def test_the_page_loads_exported_networks_and_they_answer(view, exported):
 
 
 def test_chromium_trains_as_pytorch_does(view, draws):
-    given, *expected = draws
+    given, expected = draws
     held(
         view().evaluate(
             f"given => {{ const engine = laboratoryEngine(); return ({TRAINED})(given) }}", given
         ),
-        *expected,
+        expected,
     )
 
 

@@ -57,7 +57,9 @@ def flat(net):
     return [torch.tensor(sum(block.values(), [])) for block in laboratory.layers(net)]
 
 
-@pytest.fixture(scope="module", params=[("mlp", 1), ("cnn", 0), ("cnn", 2)], ids="{0[0]}, {0[1]} frozen".format)
+@pytest.fixture(
+    scope="module", params=[("mlp", 1), ("cnn", 0), ("cnn", 2)], ids="{0[0]}, {0[1]} frozen".format
+)
 def draws(request):
     """Weights, orders, images and labels as reuselab drew them, and what they became, in double precision."""
     network, frozen = request.param
@@ -193,7 +195,15 @@ def test_an_address_out_of_range_is_refused_in_one_line():
 
 
 STRANGE = ["<script>alert(1)</script>", "NaN", "Infinity", "1e999", "0x1", "\N{FULLWIDTH DIGIT ONE}", "null"]
-STRANGE += ["\N{RIGHT-TO-LEFT OVERRIDE}1", "1\n2", "\0", "9" * 100_000, "\N{GRINNING FACE}" * 50, "__proto__", "%"]
+STRANGE += [
+    "\N{RIGHT-TO-LEFT OVERRIDE}1",
+    "1\n2",
+    "\0",
+    "9" * 100_000,
+    "\N{GRINNING FACE}" * 50,
+    "__proto__",
+    "%",
+]
 
 
 @pytest.mark.hostile("input", 12 * len(STRANGE))
@@ -216,7 +226,9 @@ UNREAD = {
     "[" * 1_000_000: "this file is no JSON",
     "null": "this file was not written by reuselab export-network",
     json.dumps(FILE): "this file holds no whole network of alice",
-    json.dumps(FILE | {"alice": [{"weight": ["1"], "bias": []}]}): "this file holds no whole network of alice",
+    json.dumps(
+        FILE | {"alice": [{"weight": ["1"], "bias": []}]}
+    ): "this file holds no whole network of alice",
     json.dumps(FILE | {"alice": {"length": 4}}): "this file holds no whole network of alice",
     json.dumps(FILE | {"alice": [{"weight": [0] * 128**2, "bias": [1e300] * 128}]}): (
         "this file holds no whole network of alice"
@@ -251,7 +263,9 @@ def test_a_drawn_stroke_is_fitted_and_counted_as_the_digits_were():
 def exported(request, tmp_path_factory):
     """A cell, its file as the command writes it, and its networks."""
     file = tmp_path_factory.mktemp("network") / "networks.json"
-    given = dict(network=request.param, rho=0.5, bob_base="turned", alice_pairs=200, alice_epochs=2, bob_epochs=2)
+    given = dict(
+        network=request.param, rho=0.5, bob_base="turned", alice_pairs=200, alice_epochs=2, bob_epochs=2
+    )
     options = [word for name, value in given.items() for word in ("-p", name, str(value))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["reuselab", "export-network", str(file), *options])
@@ -265,7 +279,9 @@ def exported(request, tmp_path_factory):
 def test_exported_networks_answer_alike_and_attribute_alike(exported):
     cell, file, nets = exported
     images = cells.draw(cell, "test", 50, 3)[:]
-    images[0].normal_(generator=torch.Generator().manual_seed(0))  # where an image is flat, pooling has no one largest
+    images[0].normal_(
+        generator=torch.Generator().manual_seed(0)
+    )  # where an image is flat, pooling has no one largest
     images.requires_grad_()
     answers = run(
         """({ text, x }) => {
@@ -325,7 +341,9 @@ def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("laboratory")
     shutil.copytree(STATIC, folder / "_static")
     with pytest.MonkeyPatch.context() as patch:
-        kept = laboratory.kept()[0] | dict(phi=0, bob_rho="0", rho=0.75, bob_base="turned", retrain=1, bob=[0.1, 0.2])
+        kept = laboratory.kept()[0] | dict(
+            phi=0, bob_rho="0", rho=0.75, bob_base="turned", retrain=1, bob=[0.1, 0.2]
+        )
         tiny = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", TINY)}
         patch.setattr(laboratory, "kept", lambda: [kept | tiny | {"network": "mlp"}])
         laboratory.write(folder)

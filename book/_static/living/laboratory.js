@@ -191,7 +191,8 @@ Living.figure('laboratory', (root, data) => {
       paint(context, weights, (unit % across) * (width + 1), Math.floor(unit / across) * (height + 1), width);
     }
     const half = grid ? '' : ` ${(100 * engine.shareRight(weight)).toFixed(0)} % of its weight lies on Bob's half.`;
-    filterText.textContent = `Alice's first block, ${name}: ${shown} of its ${outputs} ${grid ? 'filters' : 'units'}.${half}`;
+    const named = shown < outputs ? `${shown} of its ${outputs}` : `its ${outputs}`;
+    filterText.textContent = `Alice's first block, ${name}: ${named} ${grid ? 'filters' : 'units'}.${half}`;
   }
 
   // Unseen pairs where Alice's kept blocks put them, in the plane in which they differ most; marked with a digit each.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 from scipy import stats
-from torch import nn
+from torch import Tensor, nn
 
 from reuselab.book.living import Living
 from reuselab.check import known
@@ -28,6 +28,7 @@ SETTING = ["network", "rho", "bob_rho", "phi", "bob_base", "retrain", "init"]
 SETTING += ["alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs"]
 PAGES = ("layers", "task_correlation", "zero_correlation")  # whose evidence has such cells
 
+RUNNING = {"mean": "mean", "variance": "var"}  # ours, PyTorch's
 STILL = "<p>The laboratory works on a screen, with JavaScript.</p>"
 
 
@@ -132,20 +133,16 @@ def layers(net: models.Network) -> list[dict[str, list[float]]]:
     """
     told, channels = [], 1
     for block in net.cpu():
-        parts = {type(part): part for part in block.modules()}
-        if nn.Conv2d in parts:
-            convolution, norm = parts[nn.Conv2d], parts[nn.BatchNorm2d]
-            channels = convolution.out_channels
-            numbers = {
-                "weight": convolution.weight.movedim(1, -1),
-                "scale": norm.weight,
-                "shift": norm.bias,
-                "mean": norm.running_mean,
-                "variance": norm.running_var,
-            }
-        else:
-            linear, size = parts[nn.Linear], parts[nn.Linear].in_features
-            numbers = {"weight": linear.weight.view(-1, channels, size // channels).mT, "bias": linear.bias}
-            channels = 1
+        numbers: dict[str, Tensor] = {}
+        for part in block.modules():
+            if isinstance(part, nn.Conv2d):
+                numbers["weight"], channels = part.weight.movedim(1, -1), part.out_channels
+            elif isinstance(part, nn.BatchNorm2d):
+                numbers |= {"scale": part.weight, "shift": part.bias}
+                numbers |= {name: part.get_buffer(f"running_{at}") for name, at in RUNNING.items()}
+            elif isinstance(part, nn.Linear):
+                places = part.in_features // channels
+                numbers = {"weight": part.weight.view(-1, channels, places).mT, "bias": part.bias}
+                channels = 1
         told.append({name: part.flatten().tolist() for name, part in numbers.items()})
     return told

@@ -55,7 +55,7 @@ def made(live):
 def test_a_value_that_was_run_is_drawn_and_one_that_was_not_is_computed_once(live, studied):
     made(live)
     assert "0.5 100: 2 rows of 12" in live.frame.value
-    rho, bob_pairs = live.sliders
+    rho, _ = live.sliders
     assert [value for _, value in rho.options] == [0.0, 0.25, 0.5, 0.75, 1.0]
     rho.value = 1.0
     assert "1.0 100: 2 rows of 12" in live.frame.value and not studied

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections import OrderedDict
 from copy import deepcopy
-from pathlib import Path
+from itertools import chain
 
 import pandas as pd
 import pytest
@@ -29,7 +29,8 @@ TRAINED = """draws => {
   const float = ([name, numbers]) => [name, Float64Array.from(numbers)];
   const whole = (blocks) => blocks.map((block, i) =>
     ({ ...engine.NETWORKS[draws.network][i], ...Object.fromEntries(Object.entries(block).map(float)) }));
-  const flat = (net) => net.map((block) => Object.keys(draws.start[net.indexOf(block)]).flatMap((name) => [...block[name]]));
+  const names = draws.start.map(Object.keys);
+  const flat = (net) => net.map((block, i) => names[i].flatMap((name) => [...block[name]]));
   const net = whole(draws.start), calibrated = whole(draws.start), x = Float64Array.from(draws.x);
   const orders = (epoch) => Int32Array.from(draws.orders[epoch]);
   const recipe = { ...engine.RECIPE, batch: draws.batch, epochs: draws.orders.length };
@@ -54,7 +55,7 @@ def run(expression, given=None):
 
 
 def flat(net):
-    return [torch.tensor(sum(block.values(), [])) for block in laboratory.layers(net)]
+    return [torch.tensor([*chain(*block.values())]) for block in laboratory.layers(net)]
 
 
 @pytest.fixture(
@@ -120,7 +121,7 @@ def test_features_are_shown_in_the_plane_in_which_they_differ_most():
         "(features) => engine.plane(Float64Array.from(features), 30, null).map((axis) => [...axis])",
         features.flatten().tolist(),
     )
-    left, sizes, _ = torch.linalg.svd(features - features.mean(0))
+    left, *_ = torch.linalg.svd(features - features.mean(0))
     for own, theirs in zip(torch.tensor(plane).double(), left.T):
         expected = theirs / theirs.abs().max()
         assert min((own - expected).abs().max(), (own + expected).abs().max()) < 1e-3
@@ -247,7 +248,9 @@ UNREAD = {
 @pytest.mark.hostile("input", len(UNREAD))
 def test_a_file_that_is_no_network_is_refused_in_one_line():
     found = run(
-        "(texts) => texts.map((text) => { try { engine.read(text) } catch (error) { return error.message } })",
+        """(texts) => texts.map((text) => {
+          try { engine.read(text); } catch (error) { return error.message; }
+        })""",
         list(UNREAD),
     )
     assert found == list(UNREAD.values())
@@ -269,7 +272,7 @@ def exported(request, tmp_path_factory):
     options = [word for name, value in given.items() for word in ("-p", name, str(value))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["reuselab", "export-network", str(file), *options])
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             cli.main()
     cell = laboratory.checked(given)
     alice_net = cells.train_alice(cell)
@@ -285,10 +288,10 @@ def test_exported_networks_answer_alike_and_attribute_alike(exported):
     images.requires_grad_()
     answers = run(
         """({ text, x }) => {
-          const { nets } = engine.read(text), pair = Float64Array.from(x.slice(0, 128));
-          const answer = (who) =>
-            [who, [...engine.logits(nets[who], Float64Array.from(x))], [...engine.answer(nets[who], pair).attribution]];
-          return Object.keys(nets).map(answer);
+          const { nets } = engine.read(text), all = Float64Array.from(x);
+          const attribution = (net) => engine.answer(net, all.subarray(0, 128)).attribution;
+          return Object.entries(nets).map(
+            ([who, net]) => [who, [...engine.logits(net, all)], [...attribution(net)]]);
         }""",
         {"text": file.read_text(), "x": images.flatten().tolist()},
     )
@@ -353,7 +356,8 @@ def alone(tmp_path_factory):
     page = folder / "page.html"
     page.write_text(
         f'<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{told}">'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="_static/reuselab.css">'
+        '<meta name="viewport" content="width=device-width">'
+        '<link rel="stylesheet" href="_static/reuselab.css">'
         + "".join(f'<script defer src="_static/living/{name}.js"></script>' for name in scripts)
         + (folder / "laboratory.html").read_text()
     )
@@ -366,7 +370,7 @@ def view(browser, alone):
     size = {"width": 390, "height": 844}
     phone = browser.new_context(viewport=size, device_scale_factor=3, has_touch=True, is_mobile=True)
     window, wrong = phone.new_page(), []
-    window.set_default_timeout(60_000)
+    window.set_default_timeout(120_000)
     window.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     window.on("pageerror", lambda error: wrong.append(str(error)))
     window.on("request", lambda asked: asked.url.startswith("http") and wrong.append(asked.url))
@@ -398,7 +402,7 @@ def draw(window, place, points):
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 def test_on_a_phone_alice_and_bob_are_trained_and_both_answer_a_drawing(view, network):
     window = view(f"{TINY}&network={network}")
-    window.get_by_role("button", name="Train", exact=True).tap()
+    window.get_by_role("button", name="Train", exact=True).click()
     window.get_by_text("Trained, in").wait_for()
     # Chance and ceiling twice, two measures of four networks, and four intervals.
     assert window.locator("svg.rl-plot path").count() == 4 + 8 + 4
@@ -410,7 +414,7 @@ def test_on_a_phone_alice_and_bob_are_trained_and_both_answer_a_drawing(view, ne
     assert window.evaluate("document.documentElement.scrollWidth") == 390
     if network == "cnn":
         return
-    window.get_by_role("button", name="Train with more seeds").tap()
+    window.get_by_role("button", name="Train with more seeds").click()
     window.get_by_text("11 seeds.", exact=True).wait_for()
     told = window.locator(".verdict").inner_text()
     assert "over 11 seeds" in told and "(2 seeds by reuselab)" in told
@@ -450,7 +454,7 @@ def test_the_slider_of_the_cut_ends_at_the_networks_blocks(view):
 
 def test_in_the_book_the_page_trains_under_the_books_policy(view, built):
     window = view(TINY, built.parent / "book" / "laboratory.html")
-    window.get_by_role("button", name="Train", exact=True).tap()
+    window.get_by_role("button", name="Train", exact=True).click()
     window.get_by_text("Trained, in").wait_for()
 
 

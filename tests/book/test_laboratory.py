@@ -97,8 +97,8 @@ def test_the_same_weights_and_batches_give_pytorchs_network_after_a_hundred_step
 
 
 def test_bob_keeps_alices_lower_blocks_and_trains_those_above():
-    """One block of the MLP, and of the CNN none and two; normalisation is kept too."""
-    settings = [("mlp", 1), ("cnn", 0), ("cnn", 2)]
+    """None of the MLP, and two of the CNN, whose normalisation is kept too."""
+    settings = [("mlp", 0), ("cnn", 2)]
     addresses = [TINY.replace("retrain=1", f"network={name}&retrain={retrain}") for name, retrain in settings]
     same = run(
         """({ digits, addresses }) => addresses.map((address) => {
@@ -110,7 +110,7 @@ def test_bob_keeps_alices_lower_blocks_and_trains_those_above():
         })""",
         {"digits": laboratory.data()["digits"], "addresses": addresses},
     )
-    assert same == [[True] * 3 + [False], [True] * 5, [True] * 3 + [False] * 2]
+    assert same == [[True] * 4, [True] * 3 + [False] * 2]
 
 
 def test_features_are_shown_in_the_plane_in_which_they_differ_most():

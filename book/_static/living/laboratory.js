@@ -128,9 +128,9 @@ Living.figure('laboratory', (root, data) => {
         ask();
       } else if (told.who === 'end') {
         stop();
-        const seconds = (performance.now() - began) / 1000, more = Math.max(1, Math.round(seconds / 6));
+        const seconds = (performance.now() - began) / 1000, minutes = Math.max(1, Math.round(seconds / 6));
         tell(`Trained, in ${Math.ceil(seconds)} seconds. Draw two digits below, or train with more seeds: ` +
-          `ten more take about ${more === 1 ? 'a minute' : `${more} minutes`}.`);
+          `ten more take about ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`);
       } else {
         (curves[told.who] ??= []).push(told);
         tell(`${WHO[told.who][0]}: epoch ${told.epoch} of ${told.epochs}, accuracy ${told.accuracy.toFixed(2)}`);
@@ -200,7 +200,7 @@ Living.figure('laboratory', (root, data) => {
     const from = cut() ? `block ${blocks()[cut() - 1].name} of Alice` : 'the pixels';
     for (const [axes, labels, whose] of [[herPlane, alice, "Alice's"], [hisPlane, bob, "Bob's"]]) {
       axes.clear();
-      labels.forEach((label, i) => axes.text(x[i], y[i], String(label), { fill: `hsl(${36 * label} 70% 50%)`, 'dominant-baseline': 'middle', 'font-weight': 600 }));
+      labels.forEach((label, i) => axes.text(x[i], y[i], String(label), { fill: `oklch(0.62 0.17 ${36 * label})`, 'dominant-baseline': 'middle', 'font-weight': 600 }));
       axes.describe(`${axes.title}: ${labels.length} unseen pairs as ${from} gives them, marked with ${whose} digit`);
     }
     featureText.textContent = `What Bob is given: ${alice.length} unseen pairs as ${from} gives them, in the plane in which they differ most. ` +

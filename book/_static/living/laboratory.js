@@ -21,7 +21,7 @@ Living.figure('laboratory', (root, data) => {
     { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4, 5], text: retrained },
   ];
   const CHOICES = [
-    { key: 'network', name: 'network', options: [['mlp', 'MLP, trained in seconds'], ['cnn', 'CNN, as in most of the evidence']] },
+    { key: 'network', name: 'network', options: [['mlp', 'MLP, in seconds'], ['cnn', 'CNN, in a minute']] },
     { key: 'bob_base', name: 'halves', options: [['turned', 'unlike: his digits are turned'], ['digits', 'like: both upright']] },
     { key: 'bob_rho', name: "Bob's own pairs", options: [['0', 'independent labels'], ['', 'as correlated as hers']] },
     { key: 'init', name: "Bob's top blocks begin", options: [['fresh', 'fresh'], ['alice', 'with her weights']] },

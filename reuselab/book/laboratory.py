@@ -1,7 +1,7 @@
 """The laboratory: what its page needs of Python, and networks trained here for it to load."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reuselab.book.living import Living
 from reuselab.check import known
-from reuselab.claims import evidence, robustness
+from reuselab.claims import evidence, module
 from reuselab.claims.baselines import ALICE
 from reuselab.experiment import bases, models
 from reuselab.experiment import cell as cells
@@ -26,7 +26,7 @@ NETWORKS = ("mlp", "cnn")
 # A cell's parameters that the page can be set to.
 SETTING = ["network", "rho", "bob_rho", "phi", "bob_base", "retrain", "init"]
 SETTING += ["alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs"]
-PAGES = ("layers", "task_correlation", "zero_correlation")  # whose evidence has such cells
+NO_MATTER = ("base", "seed", "test_pairs", "attribute")  # to Bob's accuracy, here
 
 RUNNING = {"mean": "mean", "variance": "var"}  # ours, PyTorch's
 STILL = "<p>The laboratory works on a screen, with JavaScript.</p>"
@@ -66,11 +66,10 @@ def _packed(split: str) -> dict[str, str]:
 
 def kept() -> list[dict[str, Any]]:
     """Bob's accuracies, a seed each, in each setting of the evidence that the page can be set to."""
-    paths = [evidence.path_of(page, name) for page in PAGES for name in evidence.SETS]
-    rows = pd.concat([*(_rows(path) for path in paths if path.exists()), _specifications()])
+    rows = pd.concat(_tables())
     rows = rows[rows.method == ALICE]
     for name, usual in Cell().flat().items():
-        if name not in (*SETTING, "seed", "test_pairs", "base"):
+        if name not in (*SETTING, *NO_MATTER):
             rows = rows[(rows[name] == usual) | (rows[name].isna() & pd.isna(usual))]
     rows = rows.assign(
         bob_rho=rows.bob_rho.map(_bob_rho), bob_base=rows.bob_base.where(rows.bob_base != "", "digits")
@@ -85,19 +84,14 @@ def _bob_rho(rho: float | None) -> str:
     return "" if rho is None or pd.isna(rho) else f"{rho:g}"
 
 
-def _rows(path: Path) -> pd.DataFrame:
-    """A table of evidence, with every parameter of its cells."""
-    return pd.read_csv(path).assign(**json.loads(path.with_suffix(".json").read_text())["cells"])
-
-
-def _specifications() -> pd.DataFrame:
-    """The same of the rows of robustness, which name what they change."""
-    rows = robustness.kept()
-    parts = [
-        group.assign(**Cell.of(**robustness.shared(dict(zip(robustness.CHOICES, levels)))).flat())
-        for levels, group in rows.drop(columns=["rho", "retrain", "seed"]).groupby(list(robustness.CHOICES))
-    ]
-    return pd.concat(parts).assign(**rows[["rho", "retrain", "seed"]])
+def _tables() -> Iterator[pd.DataFrame]:
+    """The evidence of studies of cells on the page's images, with every parameter of the cells."""
+    for page in evidence.pages():
+        if hasattr(module(page), "as_cells"):
+            yield module(page).as_cells()
+        for path in (evidence.path_of(page, name) for name in evidence.SETS):
+            if path.exists() and {*evidence.KEYS} < {*(rows := pd.read_csv(path))}:
+                yield rows.assign(**json.loads(path.with_suffix(".json").read_text())["cells"])
 
 
 def checked(given: Mapping[str, Any]) -> Cell:

@@ -11,6 +11,7 @@ from reuselab.check import integer
 from reuselab.claims import evidence, layers, task_correlation, zero_correlation
 from reuselab.claims.baselines import ALICE
 from reuselab.experiment import models
+from reuselab.experiment.cell import Cell
 from reuselab.runs.study import grid, study
 
 ABOUT = (
@@ -102,6 +103,16 @@ def kept() -> pd.DataFrame:
     """The rows of the study, as `make evidence` kept them."""
     path = evidence.path_of("robustness", *EVIDENCE_SETS)
     return pd.read_csv(path, dtype=dict.fromkeys(CHOICES, str))
+
+
+def as_cells() -> pd.DataFrame:
+    """The kept rows with every parameter of their cells."""
+    rows = kept()
+    parts = [
+        group.assign(**Cell.of(**shared(dict(zip(CHOICES, levels)))).flat())
+        for levels, group in rows.drop(columns=["rho", "retrain", "seed"]).groupby(list(CHOICES))
+    ]
+    return pd.concat(parts).assign(**rows[["rho", "retrain", "seed"]])
 
 
 # What its rows say.

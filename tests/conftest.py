@@ -38,12 +38,15 @@ def data_folder(tmp_path, monkeypatch):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests that look at the built book, and let them wait until the others are done."""
+    """Mark the tests that look at the built book, and let them wait until the others are done.
+
+    Before them come those that look at something else in a browser, which then stays open.
+    """
     for item in items:
         tally.note(item)
         if "built" in item.fixturenames:
             item.add_marker("pages")
-    items.sort(key=lambda item: "built" in item.fixturenames)
+    items.sort(key=lambda item: [name in item.fixturenames for name in ("built", "browser")])
 
 
 def pytest_runtest_logreport(report):

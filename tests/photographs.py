@@ -110,7 +110,9 @@ def execute(name: str, values: dict[str, Any], out: Path) -> Page:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(myst_nb, "glue", lambda key, value, display=True: glued.update({key: value}))
         patch.setattr(IPython.display, "display", lambda *_: None)
-        patch.setattr(explore, "explorer", lambda draw, *axes: draw(*(options[0] for _, options in axes)))
+        patch.setattr(
+            explore, "explorer", lambda draw, *axes, **_: draw(*(options[0] for _, options in axes))
+        )
         patch.setenv("REUSELAB_OUT", str(out))
         for cell in pages.read(name).cells:
             if cell.cell_type == "code":

@@ -40,7 +40,10 @@ LONG = "a" * 256
 REFUSED = [
     (["rnu"], "No such command 'rnu'. (did you mean run?)"),
     (["run"], "Missing argument 'PAGE'"),
-    (["export-network", "x.json", "-p", "network", "cnn"], "the laboratory shows network mlp alone, not cnn"),
+    (
+        ["export-network", "x.json", "-p", "layout", "stacked"],
+        "the laboratory shows layout beside alone, not stacked",
+    ),
     (["export-network", "/none/x.json"], "cannot write /none/x.json: No such file or directory"),
     (["run", "task_corelation"], "no page 'task_corelation' (did you mean task_correlation?)"),
     (["run", "pairs", "--preset", "quik"], "no preset 'quik' (did you mean quick?)"),

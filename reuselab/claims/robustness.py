@@ -11,6 +11,7 @@ from reuselab.check import integer
 from reuselab.claims import evidence, layers, task_correlation, zero_correlation
 from reuselab.claims.baselines import ALICE
 from reuselab.experiment import models
+from reuselab.experiment.cell import Cell
 from reuselab.runs.study import grid, study
 
 ABOUT = (
@@ -70,11 +71,17 @@ def check(values: Mapping[str, Any]) -> None:
 EVIDENCE_SETS = ("specifications",)
 
 
-def _entries(specification: Mapping[str, str]) -> Iterator[evidence.Entry]:
-    """Bobs at every cut: over Alice at both rhos, and over her network untrained; his own pairs at rho 0."""
+def shared(specification: Mapping[str, str]) -> dict[str, Any]:
+    """What all cells of a specification have in common: Bob's own pairs are at rho 0."""
     axes: dict[str, Any] = evidence.COMMON | {"network": evidence.NETWORK, "bob_rho": 0.0}
     for choice, level in specification.items():
         axes |= CHOICES[choice][level]
+    return axes
+
+
+def _entries(specification: Mapping[str, str]) -> Iterator[evidence.Entry]:
+    """Bobs at every cut: over Alice at both rhos, and over her network untrained."""
+    axes = shared(specification)
     axes |= {"seed": range(FIRST_SEED, FIRST_SEED + SEEDS)}
     axes |= {"retrain": list(range(1, len(models.blocks(axes["network"]))))}
     yield from evidence.alices(grid(**axes, rho=[0.0, RHO]))
@@ -86,16 +93,26 @@ def evidence_rows(_: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     named = [(chosen, *entry) for chosen in specifications() for entry in _entries(chosen)]
     rows = study([cell for *_, cell in named])
     first = named[0][2].flat()
-    shared = {name: first[name] for name in first if rows[name].nunique(dropna=False) == 1}
+    common = {name: first[name] for name in first if rows[name].nunique(dropna=False) == 1}
     chosen = pd.DataFrame([specification for specification, *_ in named])
     columns = ["rho", "retrain", "seed", "alice_accuracy", "bob_accuracy"]
-    return chosen.assign(method=[method for _, method, _ in named]).join(rows[columns]), shared
+    return chosen.assign(method=[method for _, method, _ in named]).join(rows[columns]), common
 
 
 def kept() -> pd.DataFrame:
     """The rows of the study, as `make evidence` kept them."""
     path = evidence.path_of("robustness", *EVIDENCE_SETS)
     return pd.read_csv(path, dtype=dict.fromkeys(CHOICES, str))
+
+
+def as_cells() -> pd.DataFrame:
+    """The kept rows with every parameter of their cells."""
+    rows = kept()
+    parts = [
+        group.assign(**Cell.of(**shared(dict(zip(CHOICES, levels)))).flat())
+        for levels, group in rows.drop(columns=["rho", "retrain", "seed"]).groupby(list(CHOICES))
+    ]
+    return pd.concat(parts).assign(**rows[["rho", "retrain", "seed"]])
 
 
 # What its rows say.

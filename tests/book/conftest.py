@@ -1,10 +1,10 @@
-"""A browser for the tests that look at pages."""
+"""One browser for all tests that look at pages."""
 
 import pytest
 from looking import CHROMIUM, FLAGS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:

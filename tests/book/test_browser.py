@@ -80,7 +80,8 @@ def window(browser, address):
     view.on(
         "response", lambda answer: note(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
     )
-    return view, wrong
+    yield view, wrong
+    view.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 Living.figure('laboratory', (root, data) => {
   'use strict';
   const { element, state, slider, choice, numbers, plot, fixed } = Living;
-  const engine = laboratoryEngine(), { SETTINGS, SIDE, PIXELS } = engine;
+  const engine = laboratoryEngine(), { NETWORKS, SETTINGS, SIDE, PIXELS } = engine;
   const lab = engine.laboratory(data.digits);
   const WHO = {
     alice: ['Alice, on her own task', data.colors.alice, '6 4'],
@@ -10,12 +10,18 @@ Living.figure('laboratory', (root, data) => {
     untrained: ['Bob, over her network untrained', data.colors.untrained, '12 3'],
     scratch: ['Bob, from scratch', data.colors.scratch, '8 3 2 3'],
   };
-  const whole = (value) => fixed(value, 0);
+  const LINES = {
+    ceiling: ["best from Alice's label alone", 'currentColor', '1 4'],
+    chance: ['chance', data.colors.chance, '2 3'],
+  };
+  const blocks = () => NETWORKS[held.values.network];
+  const cut = () => blocks().length - held.values.retrain;
   const SLIDERS = [
     { key: 'rho', name: 'correlation of the labels', tex: '\\rho', plain: 'ρ', step: 0.05, ticks: [0, 0.25, 0.5, 0.75, 1] },
-    { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4], text: whole },
+    { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4, 5], text: retrained },
   ];
   const CHOICES = [
+    { key: 'network', name: 'network', options: [['mlp', 'MLP, in seconds'], ['cnn', 'CNN, in a minute']] },
     { key: 'bob_base', name: 'halves', options: [['turned', 'unlike: his digits are turned'], ['digits', 'like: both upright']] },
     { key: 'bob_rho', name: "Bob's own pairs", options: [['0', 'independent labels'], ['', 'as correlated as hers']] },
     { key: 'init', name: "Bob's top blocks begin", options: [['fresh', 'fresh'], ['alice', 'with her weights']] },
@@ -25,7 +31,12 @@ Living.figure('laboratory', (root, data) => {
     alice_pairs: "Alice's pairs", alice_epochs: "Alice's epochs", bob_pairs: "Bob's pairs", bob_epochs: "Bob's epochs", seed: 'seed',
   };
   const held = state(engine.fromAddress(location.hash).setting);
-  let nets = null, worker = null, repeats = null, runs = [], curves = {};
+  let nets = null, worker = null, repeats = null, runs = [], curves = {}, began = 0;
+
+  function retrained(k) {
+    const names = NETWORKS[held.values.network].map((block) => block.name);
+    return k === 0 ? '0' : k === names.length ? `${k}: all` : `${k}: ${names.at(-k)}${k > 1 ? ' and up' : ''}`;
+  }
 
   function button(parent, text, act) {
     const made = element(parent, 'button', { type: 'button' }, text);
@@ -42,7 +53,7 @@ Living.figure('laboratory', (root, data) => {
     const input = element(label, 'input', { type: 'number', min: low, max: high });
     input.addEventListener('change', () => {
       try {
-        held.set({ [key]: engine.value(key, input.value) });
+        held.set({ [key]: engine.value(key, input.value.trim()) });
       } catch (error) {
         input.value = held.values[key];
         tell(`${error.message}; it stays ${held.values[key]}.`);
@@ -57,6 +68,11 @@ Living.figure('laboratory', (root, data) => {
     if (address !== engine.toAddress(engine.fromAddress(location.hash).setting)) history.replaceState(null, '', address);
     tell('');
     reset();
+  }
+
+  // The slider goes as far as the larger network has blocks.
+  function fit({ network, retrain }) {
+    if (retrain > NETWORKS[network].length) held.set({ retrain: NETWORKS[network].length });
   }
 
   const tell = (text) => { status.textContent = text; };
@@ -102,6 +118,8 @@ Living.figure('laboratory', (root, data) => {
   function train() {
     reset();
     root.dataset.busy = 'train';
+    began = performance.now();
+    tell('Alice trains: her first epoch.');
     worker = work(held.values, 'train', (told) => {
       if (told.who === 'all') {
         nets = told.nets;
@@ -110,12 +128,17 @@ Living.figure('laboratory', (root, data) => {
         ask();
       } else if (told.who === 'end') {
         stop();
-        tell('Trained. Draw two digits below, or train with more seeds.');
+        const seconds = (performance.now() - began) / 1000, minutes = Math.max(1, Math.round(seconds / 6));
+        tell(`Trained, in ${Math.ceil(seconds)} seconds. Draw two digits below, or train with more seeds: ` +
+          `ten more take about ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`);
       } else {
         (curves[told.who] ??= []).push(told);
         tell(`${WHO[told.who][0]}: epoch ${told.epoch} of ${told.epochs}, accuracy ${told.accuracy.toFixed(2)}`);
         picture();
-        if (told.who === 'alice') filters(told.net[0]);
+        if (told.who === 'alice') {
+          filters(told.first);
+          features(told);
+        }
       }
     });
   }
@@ -125,6 +148,7 @@ Living.figure('laboratory', (root, data) => {
     more.disabled = true;
     const wanted = Math.min(10, data.quantiles.length + 1 - runs.length);
     const setting = { ...held.values, seed: held.values.seed + runs.length - 1 };
+    tell(`${runs.length === 1 ? '1 seed' : `${runs.length} seeds`} so far, ${wanted} more under way.`);
     repeats = work(setting, wanted, (told) => {
       if (told.who === 'end') stop();
       else {
@@ -140,7 +164,7 @@ Living.figure('laboratory', (root, data) => {
   function picture() {
     for (const [axes, measure] of [[accuracies, 'accuracy'], [losses, 'loss']]) {
       axes.clear();
-      if (measure === 'accuracy') chance(axes, [[0, 0.1], [1, 0.1]]);
+      if (measure === 'accuracy') for (const [name, level] of levels()) rule(axes, name, [[0, level], [1, level]]);
       for (const [who, told] of Object.entries(curves))
         axes.line(told.map((one) => [one.epoch / one.epochs, Math.min(one[measure], 2.5)]), WHO[who][1], { 'stroke-dasharray': WHO[who][2] });
       const last = Object.entries(curves).map(([who, told]) => `${WHO[who][0]} ${fixed(told.at(-1)[measure])}`);
@@ -148,23 +172,44 @@ Living.figure('laboratory', (root, data) => {
     }
   }
 
-  const chance = (axes, points) => axes.line(points, data.colors.chance, { 'stroke-dasharray': '2 3' });
-
-  // Alice's first layer: what each of 32 units looks for, blue below zero, red above.
-  function filters(layer) {
-    const shown = 32, across = 4, canvas = filterCanvas;
-    const context = canvas.getContext('2d');
-    for (let unit = 0; unit < shown; unit++) {
-      const weights = layer.weight.subarray(unit * 2 * PIXELS, (unit + 1) * 2 * PIXELS);
-      paint(context, weights, (unit % across) * (2 * SIDE + 1), Math.floor(unit / across) * (SIDE + 1));
-    }
-    const share = engine.shareRight(layer.weight);
-    filterText.textContent = `Alice's first layer, 32 of its 128 units. ${(100 * share).toFixed(0)} % of its weight lies on Bob's half.`;
+  // The accuracy of a guess, and the best that who knows Alice's label alone can reach.
+  function levels() {
+    const rho = engine.bobRho(held.values), guess = 1 / engine.CLASSES;
+    return [['chance', guess], ['ceiling', rho + (1 - rho) * guess]];
   }
 
-  // Values [8, 16] as points of a canvas, over their largest size.
-  function paint(context, values, x, y, color = diverging) {
-    const image = context.createImageData(2 * SIDE, values.length / 2 / SIDE);
+  const rule = (axes, name, points) => axes.line(points, LINES[name][1], { 'stroke-dasharray': LINES[name][2] });
+
+  // What units of Alice's first block look for, blue below zero, red above.
+  function filters({ weight, outputs, inputs, grid, name }) {
+    const [width, height] = grid ? [3, 3] : [2 * SIDE, SIDE], shown = Math.min(32, outputs), across = 4;
+    filterCanvas.width = across * (width + 1) - 1;
+    filterCanvas.height = Math.ceil(shown / across) * (height + 1) - 1;
+    const context = filterCanvas.getContext('2d');
+    for (let unit = 0; unit < shown; unit++) {
+      const weights = weight.subarray(unit * inputs, (unit + 1) * inputs);
+      paint(context, weights, (unit % across) * (width + 1), Math.floor(unit / across) * (height + 1), width);
+    }
+    const half = grid ? '' : ` ${(100 * engine.shareRight(weight)).toFixed(0)} % of its weight lies on Bob's half.`;
+    const named = shown < outputs ? `${shown} of its ${outputs}` : `its ${outputs}`;
+    filterText.textContent = `Alice's first block, ${name}: ${named} ${grid ? 'filters' : 'units'}.${half}`;
+  }
+
+  // Unseen pairs where Alice's kept blocks put them, in the plane in which they differ most; marked with a digit each.
+  function features({ plane: [x, y], alice, bob }) {
+    const from = cut() ? `block ${blocks()[cut() - 1].name} of Alice` : 'the pixels';
+    for (const [axes, labels, whose] of [[herPlane, alice, "Alice's"], [hisPlane, bob, "Bob's"]]) {
+      axes.clear();
+      labels.forEach((label, i) => axes.text(x[i], y[i], String(label), { fill: `oklch(0.62 0.17 ${36 * label})`, 'dominant-baseline': 'middle', 'font-weight': 600 }));
+      axes.describe(`${axes.title}: ${labels.length} unseen pairs as ${from} gives them, marked with ${whose} digit`);
+    }
+    featureText.textContent = `What Bob is given: ${alice.length} unseen pairs as ${from} gives them, in the plane in which they differ most. ` +
+      "The first picture marks each with Alice's digit, the second with Bob's. Digits that lie in heaps are easy to tell apart.";
+  }
+
+  // Values, row by row, as points of a canvas, over their largest size.
+  function paint(context, values, x, y, width = 2 * SIDE, color = diverging) {
+    const image = context.createImageData(width, values.length / width);
     const most = values.reduce((high, value) => Math.max(high, Math.abs(value)), 1e-9);
     values.forEach((value, i) => image.data.set(color(value / most), 4 * i));
     context.putImageData(image, x, y);
@@ -177,15 +222,13 @@ Living.figure('laboratory', (root, data) => {
   // Numbers.
 
   function table() {
-    const { rho: coupling, bob_rho: own } = held.values, rho = own === '' ? coupling : Number(own);
     const trained = runs.length ? Object.keys(WHO).map((who) => [who, runs.map((run) => run[who])]) : [];
     show([
       ...trained.map(([who, values]) => [WHO[who][0], fixed(values[0]), values.length > 1 ? shown(interval(values)) : 'one seed']),
-      ['Chance', '0.10', ''],
-      ["Best from Alice's label alone", fixed(rho + (1 - rho) / engine.CLASSES), ''],
+      ...levels().map(([name, level]) => [LINES[name][0].replace(/^./, (letter) => letter.toUpperCase()), fixed(level), '']),
     ]);
     means.clear();
-    chance(means, [[0.1, 0], [0.1, 4]]);
+    for (const [name, level] of levels()) rule(means, name, [[level, 0], [level, 4]]);
     trained.forEach(([who, values], i) => {
       const [name, color] = WHO[who], { mean, half } = values.length > 1 ? interval(values) : { mean: values[0], half: 0 };
       means.text(0.12, 3.75 - i, name, { 'text-anchor': 'start' });
@@ -209,15 +252,13 @@ Living.figure('laboratory', (root, data) => {
   }
 
   function keptRows() {
-    const usual = { bob_rho: '0', phi: 0, init: 'fresh', alice_pairs: 4000, alice_epochs: 8, bob_epochs: 40 };
-    const same = (names, row) => names.every((name) => row[name] === held.values[name]);
-    const kept = data.kept.find((row) => same(['bob_base', 'bob_pairs', 'rho', 'retrain'], row));
-    if (!kept || !same(Object.keys(usual), usual)) return 'The evidence has no MLP at this setting.';
+    const kept = data.kept.find(({ bob, ...setting }) => Object.entries(setting).every(([name, one]) => one === held.values[name]));
+    if (!kept) return `The book's evidence has no Bob of ${held.values.network === 'mlp' ? 'an MLP' : 'a CNN'} at this setting.`;
     if (runs.length < 2) return `The evidence has ${kept.bob.length} seeds of this very setting: train with more seeds to compare.`;
     const apart = engine.difference(runs.map((run) => run.bob), kept.bob, data.quantiles);
     const agrees = Math.abs(apart.mean) <= apart.half;
     return `${agrees ? 'No difference to be seen from the evidence' : 'Your Bob differs from the evidence'} at this setting ` +
-      `(${kept.bob.length} seeds of the MLP by reuselab): ${shown(apart, '+')}.`;
+      `(${kept.bob.length} seeds by reuselab): ${shown(apart, '+')}.`;
   }
 
   // Drawing.
@@ -231,11 +272,12 @@ Living.figure('laboratory', (root, data) => {
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     };
     canvas.addEventListener('pointerdown', (event) => {
+      if (!event.isPrimary) return;
       canvas.setPointerCapture(event.pointerId);
       begin(one, point(event));
     });
-    canvas.addEventListener('pointermove', (event) => event.buttons && one.down && go(one, point(event)));
-    canvas.addEventListener('pointerup', () => { one.down = false; });
+    canvas.addEventListener('pointermove', (event) => event.isPrimary && event.buttons && one.down && go(one, point(event)));
+    for (const end of ['pointerup', 'pointercancel']) canvas.addEventListener(end, () => { one.down = false; });
     canvas.addEventListener('keydown', (event) => {
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       if (event.key === ' ') one.down ? (one.down = false) : begin(one, one.pen);
@@ -327,6 +369,7 @@ Living.figure('laboratory', (root, data) => {
     const [file] = event.target.files;
     if (!file) return;
     try {
+      if (file.size > 2e7) throw Error('this file is larger than any that reuselab export-network writes');
       const given = engine.read(await file.text());
       held.set(given.setting);
       nets = given.nets;
@@ -372,7 +415,7 @@ Living.figure('laboratory', (root, data) => {
   button(buttons, 'Copy link', share);
   const status = element(root, 'p', { role: 'status' });
   const legend = element(root, 'p', { class: 'rl-legend' });
-  for (const [name, color, dashes] of Object.values(WHO)) {
+  for (const [name, color, dashes] of [...Object.values(WHO), ...Object.values(LINES)]) {
     const entry = element(legend, 'span'), sample = element(entry, 'svg', { viewBox: '0 0 30 10', 'aria-hidden': 'true' });
     element(sample, 'line', { x1: 0, x2: 30, y1: 5, y2: 5, stroke: color, 'stroke-width': 3, 'stroke-dasharray': dashes });
     entry.append(name);
@@ -385,6 +428,10 @@ Living.figure('laboratory', (root, data) => {
   const filterBox = element(charts, 'figure');
   const filterCanvas = element(filterBox, 'canvas', { width: 67, height: 71, role: 'img', 'aria-label': "What units of Alice's first layer look for" });
   const filterText = element(filterBox, 'figcaption', {}, "Alice's first layer appears here as she trains.");
+  const planes = element(root, 'div', { class: 'rl-plots' });
+  const [herPlane, hisPlane] = ["By Alice's digit", "By Bob's digit"].map((title) =>
+    chart(planes, { title, x: [-1.1, 1.1], y: [-1.1, 1.1], width: 300, height: 260, xticks: [] }));
+  const featureText = element(root, 'p', { class: 'rl-note' }, 'What Bob is given of each pair appears here as Alice trains.');
   const results = element(root, 'div', { class: 'rl-plots' });
   const show = numbers(results, ['Accuracy on unseen pairs', 'this seed', 'mean and 95 % interval']);
   const means = chart(results, { title: 'Mean accuracy and its 95 % interval', y: [0, 4] });
@@ -400,6 +447,7 @@ Living.figure('laboratory', (root, data) => {
   chooser.addEventListener('change', load);
   window.addEventListener('hashchange', fromAddress);
   pads.forEach(paper);
+  held.listen(fit);
   held.listen(changed);
   fromAddress();
 });

@@ -1,13 +1,27 @@
 // The laboratory's engine: digits to pairs, Alice, Bob, their accuracies, in plain typed arrays.
 //
-// What `reuselab/experiment` does for the network `mlp`, with its names; another generator of random numbers draws.
+// What `reuselab/experiment` does for the networks `mlp` and `cnn`, with its names; another generator of random numbers draws.
 // A function without surroundings: the page hands its text to workers, where no file may be fetched.
 function laboratoryEngine() {
   'use strict';
-  const CLASSES = 10, SIDE = 8, PIXELS = SIDE * SIDE, WIDTH = 128, BLOCKS = ['dense1', 'dense2', 'dense3', 'head'];
+  const CLASSES = 10, SIDE = 8, PIXELS = SIDE * SIDE;
   const USES = ['alice_pairs', 'alice_weights', 'alice_order', 'bob_pairs', 'bob_weights', 'bob_order', 'test_pairs'];
-  const TEST_PAIRS = 1000;
+  const TEST_PAIRS = 1000, SHOWN = 150;
   const RECIPE = { batch: 128, lr: 4e-3, weightDecay: 1e-2 };
+
+  // Blocks from the input to the head. A convolution is 3 x 3, over `height` x `width` places, and pools by `pool`.
+  const dense = (name, inputs, outputs) => ({ name, inputs, outputs, size: outputs, relu: name !== 'head' });
+  const convolution = (name, channels, outputs, height, width, pool) => ({
+    name, inputs: 9 * channels, outputs, size: outputs * height * width / pool ** 2, relu: true,
+    grid: { channels, height, width, pool },
+  });
+  const NETWORKS = {
+    mlp: [dense('dense1', 128, 128), dense('dense2', 128, 128), dense('dense3', 128, 128), dense('head', 128, CLASSES)],
+    cnn: [
+      convolution('conv1', 1, 16, 8, 16, 2), convolution('conv2', 16, 32, 4, 8, 2), convolution('conv3', 32, 64, 2, 4, 1),
+      dense('dense', 512, 64), dense('head', 64, CLASSES),
+    ],
+  };
 
   // Random numbers.
 
@@ -126,63 +140,181 @@ function laboratoryEngine() {
     return pairs;
   }
 
-  // Networks: a list of layers { weight [outputs, inputs], bias [outputs], inputs, outputs }; all but the last end in ReLU.
+  // Networks: a list of blocks, as in NETWORKS, with their weight [outputs, inputs] and with bias [outputs], or where they
+  // are convolutions scale, shift, mean and variance [outputs] of their normalisation. What a block gives is [n, size],
+  // places before channels; so are the inputs of a convolution's weight, and of the dense block above it.
 
   // PyTorch's own start: uniform up to 1 / sqrt(inputs).
-  function build(random) {
-    return BLOCKS.map((name, block) => {
-      const inputs = block === 0 ? 2 * PIXELS : WIDTH, outputs = name === 'head' ? CLASSES : WIDTH;
-      const bound = 1 / Math.sqrt(inputs), draw = () => (2 * random() - 1) * bound;
-      return {
-        weight: Float64Array.from({ length: outputs * inputs }, draw),
-        bias: Float64Array.from({ length: outputs }, draw), inputs, outputs,
-      };
+  function build(network, random) {
+    return NETWORKS[network].map((block) => {
+      const { inputs, outputs } = block, bound = 1 / Math.sqrt(inputs);
+      const draws = (length) => Float64Array.from({ length }, () => (2 * random() - 1) * bound);
+      const all = (value) => new Float64Array(outputs).fill(value), weight = draws(outputs * inputs);
+      return block.grid
+        ? { ...block, weight, scale: all(1), shift: all(0), mean: all(0), variance: all(1) }
+        : { ...block, weight, bias: draws(outputs) };
     });
   }
 
-  const copy = (layer) => ({ ...layer, weight: layer.weight.slice(), bias: layer.bias.slice() });
+  const arrays = (block) => Object.keys(block).filter((name) => block[name] instanceof Float64Array);
+  const trained = (block) => [block.weight, ...(block.grid ? [block.scale, block.shift] : [block.bias])];
+  const copy = (block) => ({ ...block, ...Object.fromEntries(arrays(block).map((name) => [name, block[name].slice()])) });
 
   // Bob's network: Alice's lower blocks, and `retrain` top ones, "fresh" as built or begun with "alice"'s weights.
   function reuse(alice, fresh, retrain, init) {
-    const frozen = BLOCKS.length - retrain;
-    return fresh.map((layer, block) => copy(block < frozen || init === 'alice' ? alice[block] : layer));
+    const frozen = fresh.length - retrain;
+    return fresh.map((block, i) => copy(i < frozen || init === 'alice' ? alice[i] : block));
   }
 
-  // out[n, outputs] = x[n, inputs] weight^T + bias; four outputs at a time.
-  function linear({ weight, bias, inputs, outputs }, x, n, out, relu) {
-    for (let row = 0; row < n; row++) {
-      const from = row * inputs, to = row * outputs;
-      let o = 0;
-      for (; o + 3 < outputs; o += 4) {
-        const w0 = o * inputs, w1 = w0 + inputs, w2 = w1 + inputs, w3 = w2 + inputs;
-        let a = bias[o], b = bias[o + 1], c = bias[o + 2], d = bias[o + 3];
-        for (let i = 0; i < inputs; i++) {
-          const value = x[from + i];
-          a += value * weight[w0 + i];
-          b += value * weight[w1 + i];
-          c += value * weight[w2 + i];
-          d += value * weight[w3 + i];
+  // Adds a [m, k] times b [n, k], transposed, to `out` [m, n]; two rows and four columns at a time.
+  function multiply(a, b, m, n, k, out) {
+    for (let i = 0; i < m; i += 2)
+      for (let j = 0; j < n; j += 4) {
+        const p = i * k, q = i + 1 < m ? p + k : p, to = i * n + j, beside = to + (i + 1 < m ? n : 0);
+        const last = Math.min(3, n - 1 - j), r = j * k, s = r + Math.min(1, last) * k, t = r + Math.min(2, last) * k, u = r + last * k;
+        let c0 = 0, c1 = 0, c2 = 0, c3 = 0, d0 = 0, d1 = 0, d2 = 0, d3 = 0;
+        for (let x = 0; x < k; x++) {
+          const f = a[p + x], g = a[q + x], b0 = b[r + x], b1 = b[s + x], b2 = b[t + x], b3 = b[u + x];
+          c0 += f * b0; c1 += f * b1; c2 += f * b2; c3 += f * b3;
+          d0 += g * b0; d1 += g * b1; d2 += g * b2; d3 += g * b3;
         }
-        out[to + o] = a; out[to + o + 1] = b; out[to + o + 2] = c; out[to + o + 3] = d;
+        out[to] += c0;
+        if (last > 0) out[to + 1] += c1;
+        if (last > 1) out[to + 2] += c2;
+        if (last > 2) out[to + 3] += c3;
+        if (beside === to) continue;
+        out[beside] += d0;
+        if (last > 0) out[beside + 1] += d1;
+        if (last > 1) out[beside + 2] += d2;
+        if (last > 2) out[beside + 3] += d3;
       }
-      for (; o < outputs; o++) {
-        let a = bias[o];
-        for (let i = 0; i < inputs; i++) a += x[from + i] * weight[o * inputs + i];
-        out[to + o] = a;
+    return out;
+  }
+
+  // x [m, n] to [n, m].
+  function transposed(x, m, n) {
+    const out = new Float64Array(m * n);
+    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out[j * m + i] = x[i * n + j];
+    return out;
+  }
+
+  // Calls visit(patch's, pixel's first number) for each of the nine pixels of each place's patch that the image has.
+  function patched({ channels, height, width }, visit) {
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < width; column++)
+        for (let pixel = 0; pixel < 9; pixel++) {
+          const y = row + Math.floor(pixel / 3) - 1, x = column + pixel % 3 - 1;
+          if (y >= 0 && y < height && x >= 0 && x < width)
+            visit(((row * width + column) * 9 + pixel) * channels, (y * width + x) * channels);
+        }
+  }
+
+  // The patches of `count` images from the one numbered `first`, [count, places, 9 channels].
+  function patches({ grid, inputs }, x, first, count) {
+    const places = grid.height * grid.width, { channels } = grid, out = new Float64Array(count * places * inputs);
+    for (let image = 0; image < count; image++) {
+      const to = image * places * inputs, from = (first + image) * places * channels;
+      patched(grid, (patch, pixel) => {
+        for (let c = 0; c < channels; c++) out[to + patch + c] = x[from + pixel + c];
+      });
+    }
+    return out;
+  }
+
+  // Calls visit(first, count) for n images, few at a time: what they need then stays near.
+  function few(n, visit) {
+    for (let first = 0; first < n; first += 16) visit(first, Math.min(16, n - first));
+  }
+
+  // What a block gives for x [n, inputs], { out } and what `backward` needs. training: normalised by the batch itself.
+  function through(block, x, n, training = false) {
+    if (block.grid) return normalised(block, { x, ...pooled(block, x, n) }, training);
+    const { weight, bias, inputs, outputs, relu } = block, out = new Float64Array(n * outputs);
+    for (let row = 0; row < n; row++) out.set(bias, row * outputs);
+    multiply(x, weight, n, outputs, inputs, out);
+    if (relu) rectify(out);
+    return { x, out };
+  }
+
+  function rectify(out) {
+    for (let i = 0; i < out.length; i++) if (!(out[i] > 0)) out[i] = 0;
+  }
+
+  // The convolution's largest value in each square of `pool` x `pool`, and the place where it was.
+  function pooled(block, x, n) {
+    const { grid: { height, width, pool }, outputs, size } = block, places = height * width;
+    const largest = new Float64Array(n * size), winners = new Uint8Array(n * size);
+    few(n, (first, count) => {
+      const given = multiply(patches(block, x, first, count), block.weight, count * places, outputs, block.inputs,
+        new Float64Array(count * places * outputs));
+      let to = first * size;
+      for (let image = 0; image < count; image++)
+        for (let row = 0; row < height; row += pool)
+          for (let column = 0; column < width; column += pool)
+            for (let o = 0; o < outputs; o++, to++) {
+              let best = -1, high = -Infinity;
+              for (let square = 0; square < pool * pool; square++) {
+                const place = (row + Math.floor(square / pool)) * width + column + square % pool;
+                const value = given[(image * places + place) * outputs + o];
+                if (value > high) [best, high] = [place, value];
+              }
+              largest[to] = high;
+              winners[to] = best;
+            }
+    });
+    return { largest, winners };
+  }
+
+  // Batch normalisation and ReLU, as PyTorch has them; training moves the running mean and variance by a tenth.
+  function normalised(block, found, training) {
+    const { outputs, scale, shift } = block, { largest } = found, rows = largest.length / outputs;
+    const { mean, variance } = training ? moved(block, largest) : block;
+    const inverse = variance.map((one) => 1 / Math.sqrt(one + 1e-5));
+    const hat = new Float64Array(largest.length), out = new Float64Array(largest.length);
+    for (let row = 0, i = 0; row < rows; row++)
+      for (let o = 0; o < outputs; o++, i++) {
+        hat[i] = (largest[i] - mean[o]) * inverse[o];
+        out[i] = hat[i] * scale[o] + shift[o];
       }
-      if (relu) for (o = to; o < to + outputs; o++) if (!(out[o] > 0)) out[o] = 0;
+    rectify(out);
+    return { ...found, out, hat, inverse, training };
+  }
+
+  // Mean and variance of each channel in a batch [rows, outputs]; the running ones move towards them by `part`.
+  function moved({ outputs, mean: lasting, variance: spread, part = 0.1 }, values) {
+    const rows = values.length / outputs, mean = new Float64Array(outputs), variance = new Float64Array(outputs);
+    values.forEach((value, i) => { mean[i % outputs] += value / rows; });
+    values.forEach((value, i) => { variance[i % outputs] += (value - mean[i % outputs]) ** 2 / rows; });
+    for (let o = 0; o < outputs; o++) {
+      lasting[o] += part * (mean[o] - lasting[o]);
+      spread[o] += part * (variance[o] * rows / (rows - 1) - spread[o]);
+    }
+    return { mean, variance };
+  }
+
+  // An untrained network's normalisation takes the statistics of x, the mean of batches, as `calibrate` of `reuselab`.
+  function calibrate(net, x) {
+    const size = 2 * PIXELS, n = x.length / size;
+    for (let first = 0, batch = 1; first < n; first += 1024, batch++) {
+      const part = x.subarray(first * size, (first + 1024) * size);
+      forward(net.map((block) => ({ ...block, part: 1 / batch })), part, part.length / size, true);
     }
   }
 
-  // What each block from `first` on gives for x [n, inputs]: the last are the logits.
-  function forward(net, x, n, first = 0, last = net.length) {
-    const outputs = [x];
-    for (let block = first; block < last; block++) {
-      const out = new Float64Array(n * net[block].outputs);
-      linear(net[block], outputs.at(-1), n, out, block < net.length - 1);
-      outputs.push(out);
+  // What each block of `net` makes of x, [n, ...]: as `through`, in their order.
+  function forward(net, x, n, training = false) {
+    return net.reduce((made, block) => [...made, through(block, made.length ? made.at(-1).out : x, n, training)], []);
+  }
+
+  // What the last block of `net` gives for x, [n, size of its images]; x itself where there is none.
+  function outputs(net, x, n) {
+    if (!net.length) return x;
+    const size = x.length / n, all = new Float64Array(n * net.at(-1).size);
+    for (let first = 0; first < n; first += 100) {
+      const part = x.subarray(first * size, (first + 100) * size);
+      all.set(forward(net, part, part.length / size).at(-1).out, first * net.at(-1).size);
     }
-    return outputs;
+    return all;
   }
 
   // Softmax of logits [n, 10] less the labels, over n, into `out`; returns the mean cross-entropy.
@@ -199,33 +331,48 @@ function laboratoryEngine() {
     return loss / n;
   }
 
-  // Puts the gradient of one layer into `sums`, { weight, bias }: delta [n, outputs] against x [n, inputs].
-  function gradient({ inputs, outputs }, x, delta, n, sums) {
-    sums.weight.fill(0);
-    sums.bias.fill(0);
-    for (let row = 0; row < n; row++)
-      for (let o = 0; o < outputs; o++) {
-        const slope = delta[row * outputs + o];
-        if (slope === 0) continue;
-        sums.bias[o] += slope;
-        for (let i = 0, to = o * inputs, from = row * inputs; i < inputs; i++, to++, from++)
-          sums.weight[to] += slope * x[from];
-      }
+  // The slopes of what trains in a block, in the order of `trained`, and of its inputs where `deeper`, from those of
+  // what it gave, delta [n, size], which is changed.
+  function backward(block, made, delta, n, deeper) {
+    if (block.relu) for (let i = 0; i < delta.length; i++) if (made.out[i] === 0) delta[i] = 0;
+    if (block.grid) return unpooled(block, made, delta, n, deeper);
+    const { inputs, outputs, weight } = block, bias = new Float64Array(outputs);
+    delta.forEach((slope, i) => { bias[i % outputs] += slope; });
+    const slopes = multiply(transposed(delta, n, outputs), transposed(made.x, n, inputs), outputs, inputs, n, new Float64Array(weight.length));
+    const below = deeper && multiply(delta, transposed(weight, outputs, inputs), n, inputs, outputs, new Float64Array(n * inputs));
+    return { slopes: [slopes, bias], below };
   }
 
-  // delta [n, outputs] through a layer to its inputs, [n, inputs]; of a ReLU below, what it gave is `x`.
-  function backward({ weight, inputs, outputs }, delta, n, x) {
-    const below = new Float64Array(n * inputs);
-    for (let row = 0; row < n; row++) {
-      const from = row * inputs;
-      for (let o = 0; o < outputs; o++) {
-        const slope = delta[row * outputs + o];
-        if (slope === 0) continue;
-        for (let i = 0, w = o * inputs; i < inputs; i++, w++) below[from + i] += slope * weight[w];
-      }
-      if (x) for (let i = from; i < from + inputs; i++) if (x[i] === 0) below[i] = 0;
+  function unpooled(block, { x, winners, hat, inverse, training }, delta, n, deeper) {
+    const { grid, inputs, outputs, size, scale } = block, rows = delta.length / outputs;
+    const scaling = new Float64Array(outputs), shifting = new Float64Array(outputs);
+    delta.forEach((slope, i) => {
+      shifting[i % outputs] += slope;
+      scaling[i % outputs] += slope * hat[i];
+    });
+    for (let i = 0; i < delta.length; i++) {
+      const o = i % outputs, moving = training ? (shifting[o] + hat[i] * scaling[o]) / rows : 0;
+      delta[i] = scale[o] * inverse[o] * (delta[i] - moving);
     }
-    return below;
+    const places = grid.height * grid.width, channels = grid.channels, weight = transposed(block.weight, outputs, inputs);
+    const slopes = new Float64Array(outputs * inputs), below = deeper && new Float64Array(n * places * channels);
+    few(n, (first, count) => {
+      const spread = new Float64Array(count * places * outputs);
+      for (let i = first * size, image = 0; image < count; image++)
+        for (let each = 0; each < size; each++, i++)
+          spread[(image * places + winners[i]) * outputs + i % outputs] = delta[i];
+      const seen = transposed(patches(block, x, first, count), count * places, inputs);
+      multiply(transposed(spread, count * places, outputs), seen, outputs, inputs, count * places, slopes);
+      if (!deeper) return;
+      const parts = multiply(spread, weight, count * places, inputs, outputs, new Float64Array(count * places * inputs));
+      for (let image = 0; image < count; image++) {
+        const from = image * places * inputs, to = (first + image) * places * channels;
+        patched(grid, (patch, pixel) => {
+          for (let c = 0; c < channels; c++) below[to + pixel + c] += parts[from + patch + c];
+        });
+      }
+    });
+    return { slopes: [slopes, scaling, shifting], below };
   }
 
   // Training.
@@ -259,10 +406,8 @@ function laboratoryEngine() {
   function* train(net, frozen, x, labels, recipe, orders) {
     const n = labels.length, batches = Math.max(1, Math.floor(n / recipe.batch));
     const lr = oneCycle(recipe.lr, recipe.epochs * batches), top = net.slice(frozen);
-    const inputs = forward(net, x, n, 0, frozen).at(-1), size = inputs.length / n;
-    const weights = top.flatMap((layer) => [layer.weight, layer.bias]);
-    const slopes = weights.map((array) => new Float64Array(array.length));
-    const optimizers = weights.map((array) => adamW(array.length));
+    const inputs = outputs(net.slice(0, frozen), x, n), size = inputs.length / n;
+    const weights = top.flatMap(trained), optimizers = weights.map((array) => adamW(array.length));
     let step = 0;
     for (let epoch = 0; epoch < recipe.epochs && top.length; epoch++) {
       const order = orders(epoch);
@@ -274,12 +419,13 @@ function laboratoryEngine() {
           batchX.set(inputs.subarray(index * size, (index + 1) * size), row * size);
           batchLabels[row] = labels[index];
         });
-        const outputs = forward(top, batchX, count);
+        const made = forward(top, batchX, count, true), slopes = [];
         let delta = new Float64Array(count * CLASSES);
-        total += crossEntropy(outputs.at(-1), batchLabels, count, delta);
+        total += crossEntropy(made.at(-1).out, batchLabels, count, delta);
         for (let block = top.length - 1; block >= 0; block--) {
-          gradient(top[block], outputs[block], delta, count, { weight: slopes[2 * block], bias: slopes[2 * block + 1] });
-          if (block) delta = backward(top[block], delta, count, outputs[block]);
+          const found = backward(top[block], made[block], delta, count, block > 0);
+          slopes.unshift(...found.slopes);
+          delta = found.below;
         }
         weights.forEach((array, i) => optimizers[i](array, slopes[i], lr(step), recipe.weightDecay));
         from += count;
@@ -292,22 +438,23 @@ function laboratoryEngine() {
 
   const largest = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
-  const logits = (net, x) => forward(net, x, x.length / 2 / PIXELS).at(-1);
+  const logits = (net, x) => outputs(net, x, x.length / 2 / PIXELS);
 
-  function accuracy(net, x, labels) {
-    const all = logits(net, x);
-    return labels.reduce((right, label, i) =>
-      right + (largest(all.subarray(i * CLASSES, (i + 1) * CLASSES)) === label), 0) / labels.length;
+  // Share of the n labels that are the largest of the logits [n, 10].
+  function right(all, labels) {
+    return labels.reduce((sum, label, i) =>
+      sum + (largest(all.subarray(i * CLASSES, (i + 1) * CLASSES)) === label), 0) / labels.length;
   }
+
+  const accuracy = (net, x, labels) => right(logits(net, x), labels);
 
   // What a network makes of one pair x [128]: its answer, the probabilities, and gradient x input of the answer's logit.
   function answer(net, x) {
-    const outputs = forward(net, x, 1), own = outputs.at(-1), best = largest(own), highest = own[best];
+    const made = forward(net, x, 1), own = made.at(-1).out, best = largest(own), highest = own[best];
     const weights = Array.from(own, (value) => Math.exp(value - highest)), sum = weights.reduce((a, b) => a + b);
     let delta = new Float64Array(CLASSES);
     delta[best] = 1;
-    for (let block = net.length - 1; block >= 0; block--)
-      delta = backward(net[block], delta, 1, block ? outputs[block] : null);
+    for (let block = net.length - 1; block >= 0; block--) delta = backward(net[block], made[block], delta, 1, true).below;
     return {
       answer: best, logits: Array.from(own), probabilities: weights.map((weight) => weight / sum),
       attribution: delta.map((slope, i) => slope * x[i]),
@@ -350,46 +497,76 @@ function laboratoryEngine() {
     };
   }
 
-  // Trains and yields { who, epoch, epochs, loss, accuracy, net } after each epoch, accuracy on the pairs `test`.
-  function* watched(who, net, frozen, pairs, labels, recipe, test, testLabels, random) {
-    const orders = () => permutation(labels.length, random);
+  // How n rows of features [n, size] lie in the plane in which they differ most: [x, y], each [n], -1 to 1.
+  // from: such a plane, of earlier features, from which to turn; or null.
+  function plane(features, n, from) {
+    const size = features.length / n, mean = new Float64Array(size);
+    features.forEach((value, i) => { mean[i % size] += value / n; });
+    const centred = features.map((value, i) => value - mean[i % size]);
+    const alike = multiply(centred, centred, n, n, size, new Float64Array(n * n)), random = stream(0, 'test_pairs');
+    const scaled = (values, most) => values.map((value) => value / (most || 1)), length = (values) => Math.hypot(...values);
+    let axes = from ?? [0, 1].map(() => Float64Array.from({ length: n }, () => random() - 0.5));
+    for (let round = 0; round < 20; round++) {
+      const [x, y] = axes.map((axis) => multiply(alike, axis, n, 1, n, new Float64Array(n)));
+      const first = scaled(x, length(x)), shared = y.reduce((sum, value, i) => sum + value * first[i], 0);
+      const second = y.map((value, i) => value - shared * first[i]);
+      axes = [first, scaled(second, length(second))];
+    }
+    return axes.map((axis) => scaled(axis, Math.max(...axis.map(Math.abs))));
+  }
+
+  // Trains and yields { who, epoch, epochs, loss, accuracy } up to twenty times, accuracy on the pairs `test`.
+  function* watched(who, net, frozen, pairs, labels, recipe, test, testLabels, orders) {
+    const { epochs } = recipe, seen = outputs(net.slice(0, frozen), test.x, test.n), top = net.slice(frozen);
     for (const { epoch, loss } of train(net, frozen, pairs.x, labels, recipe, orders))
-      yield { who, epoch, epochs: recipe.epochs, loss, accuracy: accuracy(net, test.x, testLabels), net };
+      if (Math.floor(epoch * 20 / epochs) > Math.floor((epoch - 1) * 20 / epochs))
+        yield { who, epoch, epochs, loss, accuracy: right(outputs(top, seen, test.n), testLabels) };
   }
 
   // An Alice and three Bobs: over her blocks, over her network untrained, and from scratch.
   //
-  // setting: the names of a cell of `reuselab`. quiet: accuracies are
-  // looked at once, when a network is done. Yields as `watched`, and at the end { who: "all", accuracies, nets }.
+  // setting: the names of a cell of `reuselab`. quiet: accuracies are looked at once, when a network is done. Yields as
+  // `watched`, of Alice with her `first` block and with what Bob keeps of `SHOWN` pairs (`plane`, alice, bob); at the end
+  // { who: "all", accuracies, nets }.
   function* experiment(lab, setting, quiet = false) {
-    const of = (use) => stream(setting.seed, use), rho = setting.bob_rho === '' ? setting.rho : Number(setting.bob_rho);
+    const of = (use) => stream(setting.seed, use), rho = bobRho(setting);
     const hers = lab.draw(setting, 'train', setting.alice_pairs, setting.rho, of('alice_pairs'));
     const his = lab.draw(setting, 'train', setting.bob_pairs, rho, of('bob_pairs'));
     const test = lab.draw(setting, 'test', TEST_PAIRS, rho, of('test_pairs'));
-    const untrained = build(of('alice_weights')), fresh = build(of('bob_weights'));
-    const alice = untrained.map(copy);
+    const [untrained, fresh] = ['alice_weights', 'bob_weights'].map((use) => build(setting.network, of(use)));
+    const alice = untrained.map(copy), cut = fresh.length - setting.retrain;
+    calibrate(untrained, hers.x);
     const nets = {
       alice,
       bob: null,
       untrained: reuse(untrained, fresh, setting.retrain, setting.init),
       scratch: fresh.map(copy),
     };
-    const accuracies = {};
+    const accuracies = {}, shown = test.x.subarray(0, SHOWN * 2 * PIXELS);
+    let axes = null;
     for (const who of Object.keys(nets)) {
       const herself = who === 'alice', labels = herself ? test.alice : test.bob;
       if (who === 'bob') nets.bob = reuse(alice, fresh, setting.retrain, setting.init);
-      const frozen = herself || who === 'scratch' ? 0 : BLOCKS.length - setting.retrain;
+      const frozen = herself || who === 'scratch' ? 0 : cut;
       const recipe = { ...RECIPE, epochs: herself ? setting.alice_epochs : setting.bob_epochs, batch: herself ? 128 : 50 };
       const pairs = herself ? hers : his, random = of(herself ? 'alice_order' : 'bob_order');
-      const trained = herself ? hers.alice : his.bob;
-      if (quiet) {
-        const orders = () => permutation(trained.length, random);
-        for (const _ of train(nets[who], frozen, pairs.x, trained, recipe, orders));
-      } else yield* watched(who, nets[who], frozen, pairs, trained, recipe, test, labels, random);
+      const given = herself ? hers.alice : his.bob, orders = () => permutation(given.length, random);
+      if (quiet) for (const _ of train(nets[who], frozen, pairs.x, given, recipe, orders));
+      else
+        for (const told of watched(who, nets[who], frozen, pairs, given, recipe, test, labels, orders)) {
+          if (herself) {
+            axes = plane(outputs(alice.slice(0, cut), shown, SHOWN), SHOWN, axes);
+            Object.assign(told, { first: alice[0], plane: axes, alice: test.alice.slice(0, SHOWN), bob: test.bob.slice(0, SHOWN) });
+          }
+          yield told;
+        }
       accuracies[who] = accuracy(nets[who], test.x, labels);
     }
     yield { who: 'all', accuracies, nets };
   }
+
+  // The correlation of the labels in Bob's own pairs.
+  const bobRho = ({ rho, bob_rho: own }) => (own === '' ? rho : Number(own));
 
   // Settings, in an address and out of it. Names are those of a cell of `reuselab`.
 
@@ -399,7 +576,8 @@ function laboratoryEngine() {
     bob_rho: { start: '0', options: ['0', ''] },
     phi: { start: 0, low: -1, high: 1 },
     bob_base: { start: 'turned', options: ['turned', 'digits'] },
-    retrain: whole(2, 0, BLOCKS.length),
+    network: { start: 'mlp', options: Object.keys(NETWORKS) },
+    retrain: whole(2, 0, Math.max(...Object.values(NETWORKS).map((blocks) => blocks.length))),
     init: { start: 'fresh', options: ['fresh', 'alice'] },
     alice_pairs: whole(4000, 10, 8000),
     alice_epochs: whole(8, 1, 40),
@@ -412,27 +590,38 @@ function laboratoryEngine() {
 
   // The value of a setting, from its text; an Error in one line where it cannot be.
   function value(name, text) {
-    const rule = SETTINGS[name], shown = text.length > 40 ? `${text.slice(0, 37)}...` : text;
+    const rule = SETTINGS[name];
     if (rule.options) {
       if (rule.options.includes(text)) return text;
-      throw Error(`${name} must be one of ${rule.options.map((option) => option || "''").join(', ')}, not ${shown}`);
+      throw Error(`${name} must be one of ${rule.options.map((option) => option || "''").join(', ')}, not ${short(text)}`);
     }
     const number = /^-?\d+(\.\d*)?(e-?\d+)?$/.test(text) ? Number(text) : NaN;
     if (number >= rule.low && number <= rule.high && !(rule.whole && number % 1)) return number;
-    throw Error(`${name} must be a ${rule.whole ? 'whole ' : ''}number from ${rule.low} to ${rule.high}, not ${shown}`);
+    throw Error(`${name} must be a ${rule.whole ? 'whole ' : ''}number from ${rule.low} to ${rule.high}, not ${short(text)}`);
+  }
+
+  // At most 40 letters of a stranger's text, in one line; none that turns the direction of what follows.
+  function short(text) {
+    const letters = [...text.replace(/[\p{C}\s]+/gu, ' ')];
+    return letters.length > 40 ? `${letters.slice(0, 37).join('')}...` : letters.join('');
+  }
+
+  // Raises an Error, in one line, for values that cannot be together.
+  function fit({ network, retrain }) {
+    const most = NETWORKS[network].length;
+    if (retrain > most) throw Error(`retrain must be a whole number from 0 to ${most}, the blocks of ${network}, not ${retrain}`);
   }
 
   // An address's part after # to a whole setting, and one line on what in it was refused, "" where nothing was.
   function fromAddress(hash) {
     const setting = starts(), refused = [];
-    for (const [name, text] of new URLSearchParams(hash.replace(/^#/, ''))) {
-      try {
-        if (!Object.hasOwn(SETTINGS, name)) throw Error(`there is no setting ${name.slice(0, 40)}`);
+    const tried = (act) => { try { act(); return true; } catch (error) { refused.push(error.message); } };
+    for (const [name, text] of new URLSearchParams(hash.replace(/^#/, '')))
+      tried(() => {
+        if (!Object.hasOwn(SETTINGS, name)) throw Error(`there is no setting ${short(name)}`);
         setting[name] = value(name, text);
-      } catch (error) {
-        refused.push(error.message);
-      }
-    }
+      });
+    if (!tried(() => fit(setting))) setting.retrain = SETTINGS.retrain.start;
     return { setting, refused: refused.slice(0, 3).join('; ') };
   }
 
@@ -467,17 +656,22 @@ function laboratoryEngine() {
     try { file = JSON.parse(text); } catch { throw Error('this file is no JSON'); }
     if (file?.format !== 'reuselab network 1') throw Error('this file was not written by reuselab export-network');
     const given = Object.entries(file.cell ?? {}).filter(([name]) => Object.hasOwn(SETTINGS, name));
-    const setting = { ...starts(), ...Object.fromEntries(given.map(([name, one]) => [name, value(name, String(one))])) };
-    const shape = build(() => 0.5);
-    const nets = Object.fromEntries(['alice', 'bob'].map((who) => [who, shape.map((layer, block) => {
-      const { weight, bias } = file[who]?.[block] ?? {};
-      return { ...layer, weight: numbers(weight, layer.weight.length, who), bias: numbers(bias, layer.bias.length, who) };
+    const setting = { ...starts(), ...Object.fromEntries(given.map(([name, one]) => [name, value(name, plain(one))])) };
+    fit(setting);
+    const shape = build(setting.network, () => 0.5);
+    const nets = Object.fromEntries(['alice', 'bob'].map((who) => [who, shape.map((block, i) => {
+      const theirs = file[who]?.[i] ?? {}, ours = arrays(block);
+      return { ...block, ...Object.fromEntries(ours.map((name) => [name, numbers(theirs[name], block[name].length, name, who)])) };
     })]));
     return { setting, nets };
   }
 
-  function numbers(given, length, who) {
-    const right = Array.isArray(given) && given.length === length && given.every(Number.isFinite);
+  const plain = (value) => (['string', 'number'].includes(typeof value) ? String(value) : JSON.stringify(value));
+
+  function numbers(given, length, name, who) {
+    const low = name === 'variance' ? 0 : -1e6;
+    const right = Array.isArray(given) && given.length === length &&
+      given.every((one) => typeof one === 'number' && one >= low && one <= 1e6);
     if (!right) throw Error(`this file holds no whole network of ${who}`);
     return Float64Array.from(given);
   }
@@ -500,9 +694,9 @@ function laboratoryEngine() {
   }
 
   return {
-    BLOCKS, CLASSES, PIXELS, RECIPE, SETTINGS, SIDE, accuracy, answer, build, copy, difference, experiment, forward,
-    fromAddress, grey, interval, join, labelPairs, laboratory, logits, mixing, moments, oneCycle, permutation, read, reuse,
-    sample, shareRight, stream, toAddress, train, turned, unpack, value,
+    CLASSES, NETWORKS, PIXELS, RECIPE, SETTINGS, SIDE, accuracy, answer, bobRho, build, calibrate, copy, difference, experiment,
+    fit, fromAddress, grey, interval, join, labelPairs, laboratory, logits, mixing, moments, oneCycle, permutation, plane,
+    read, reuse, sample, shareRight, stream, toAddress, train, turned, unpack, value,
   };
 }
 if (typeof module !== 'undefined') module.exports = laboratoryEngine();

@@ -55,7 +55,10 @@ def text() -> Iterator[str]:
 
 
 def entry(of: calls.Definition, users: list[str]) -> str:
-    """A function or class in MyST: how it is called, its docstring, who calls it, its source."""
+    """A function or class in MyST: how it is called, its docstring, who calls it, its source.
+
+    The source has no colours: they would be four fifths of the page.
+    """
     kind = "class" if isinstance(of.node, ast.ClassDef) else "function"
     told = [plain_docstring(ast.get_docstring(of.node) or "")]
     if of.node.name in reuselab.__all__:
@@ -63,7 +66,8 @@ def entry(of: calls.Definition, users: list[str]) -> str:
     if users:
         told.append("Called on " + ", ".join(f"{{doc}}`../notebooks/{page}`" for page in users) + ".")
     where = f"{of.file.relative_to(places.PACKAGE.parent).as_posix()}, line {of.node.lineno}"
-    source = f":::{{dropdown}} {plain(where)}\n```{{code-block}} python\n{source_of(of)}\n```\n:::"
+    folded = f":::{{dropdown}} {plain(where)}\n:class-container: rl-source\n"
+    source = f"{folded}```{{code-block}} text\n{source_of(of)}\n```\n:::"
     body = "\n\n".join([*told, source])
     return f"`````{{py:{kind}}} {of.node.name}{signature(of.node)}\n{body}\n`````\n"
 

@@ -72,8 +72,9 @@ def address(config: Mapping[str, Any] | None = None) -> Address | None:
 def configure(config: dict[str, Any]) -> None:
     """Let Jupyter Book's `config` say what follows from its line with the address, where it has that."""
     if known := address(config):
-        config["repository"]["branch"] = "main"
-        config["html"] |= {"use_repository_button": True, "baseurl": known.book}
+        config["html"]["baseurl"] = known.book
+        theme = config["sphinx"]["config"]["html_theme_options"]
+        theme |= {"repository_url": known.repository, "use_repository_button": True}
 
 
 def sitemap(folder: Path) -> None:

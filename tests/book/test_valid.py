@@ -33,7 +33,7 @@ def test_every_page_is_valid_html(built, validator):
     names = [str(built.parent / f"{name}.html") for name in [*documents(), "search"]]
     rules = str(VALIDATOR / "rules.json")
     told = node(
-        [str(validator), "--config", rules, "--formatter", "unix", *names],
+        [str(validator), "--config", rules, "--formatter", "text", *names],
         return_completed_process=True,
         capture_output=True,
         text=True,

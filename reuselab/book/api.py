@@ -7,7 +7,6 @@ from copy import deepcopy
 from itertools import groupby
 from pathlib import Path
 
-import reuselab
 from reuselab import places
 from reuselab.book import calls, pages
 from reuselab.book.words import plain
@@ -32,7 +31,7 @@ def write(folder: Path) -> None:
 
 def used() -> dict[str, list[str]]:
     """The functions and classes of the page, dotted, each with the pages that call it."""
-    offered = (calls.find(f"reuselab.{name}") for name in reuselab.__all__)
+    offered = (calls.find(f"reuselab.{name}") for name in calls.offered())
     users: dict[str, list[str]] = {definition.name: [] for definition in offered if definition}
     for page in pages.pages():
         for name in calls.called(calls.code(page)):
@@ -61,7 +60,7 @@ def entry(of: calls.Definition, users: list[str]) -> str:
     """
     kind = "class" if isinstance(of.node, ast.ClassDef) else "function"
     told = [plain_docstring(ast.get_docstring(of.node) or "")]
-    if of.node.name in reuselab.__all__:
+    if of.node.name in calls.offered():
         told.append(f"`from reuselab import {of.node.name}`")
     if users:
         told.append("Called on " + ", ".join(f"{{doc}}`../notebooks/{page}`" for page in users) + ".")

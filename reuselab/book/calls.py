@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import reuselab
 from reuselab import places
 from reuselab.book import pages
 
@@ -45,11 +44,22 @@ def _module(home: str) -> tuple[Path, ast.Module] | None:
 
 
 @cache
+def offered() -> dict[str, str]:
+    """The names that the package itself offers, each with its home in there."""
+    homes = next(
+        node.value
+        for node in ast.parse((places.PACKAGE / "__init__.py").read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES"
+    )
+    return ast.literal_eval(homes)
+
+
+@cache
 def find(dotted: str) -> Definition | None:
     """The function or class that `dotted` names or lies in, where it is defined; None for anything else."""
     parts = dotted.split(".")
-    if parts[1:] and parts[1] in reuselab._HOMES:  # offered by the package
-        parts[:1] = ["reuselab", *reuselab._HOMES[parts[1]].split(".")]
+    if parts[1:] and parts[1] in offered():
+        parts[:1] = ["reuselab", *offered()[parts[1]].split(".")]
     for end in range(len(parts) - 1, 0, -1):
         home, name = ".".join(parts[:end]), parts[end]
         if module := _module(home):

@@ -55,7 +55,7 @@ def card(
 ) -> Figure:
     """`scene` and `accuracy` below the book's question, as social cards are: 1200 x 630 at 100 dpi."""
     drawing = Figure(figsize=(12, 6.3))
-    top, below = drawing.subfigures(2, 1, height_ratios=[1, 5.3])
+    top, below = drawing.subfigures(2, 1, height_ratios=[1, 5.3], squeeze=False).flat
     top.text(0.5, 0.35, question, ha="center", va="center", fontsize=34, weight="bold")
     left, right = below.subfigures(1, 2, width_ratios=[4, 5], squeeze=False).flat
     _scene(left.subplots(2, 1, height_ratios=[2.2, 1]), alice_base, bob_base, network, retrain)

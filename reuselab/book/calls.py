@@ -9,7 +9,8 @@ from pathlib import Path
 from reuselab import places
 from reuselab.book import pages
 
-FIGURES, BOOK = "reuselab.figures.", "reuselab.book."
+FIGURES = "reuselab.figures."
+COMPUTING = ("reuselab.claims.", "reuselab.runs.", "reuselab.theory.")
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ def _kept(trees: Sequence[ast.Module], imports: dict[str, str]) -> dict[str, set
         made = set().union(*(kept.get(name, set()) for name in _names(statement, ast.Store)))
         for name in computed & _names(statement, ast.Load) if made else ():
             parts.setdefault(name, set()).update(made)
-        calls = (name for name in _dotted(statement, imports) if not name.startswith(BOOK))
-        if any(map(find, calls)):
+        calls = filter(None, map(find, _dotted(statement, imports)))
+        if any(call.home.startswith(COMPUTING) for call in calls):
             computed |= _names(statement, ast.Store)
     return parts | kept
 

@@ -46,7 +46,8 @@ def _number(outputs: list[Any], output: Any, number: int, behind: calls.Behind) 
         return True
     if VIEW in data or shown.startswith('<div class="rl-living"'):
         links = _links(behind.drawing, behind.tables)
-        line = f'<p class="rl-below" id="figure-{number}">{label} Move the sliders. {links}</p>'
+        moves = '<span class="rl-screen">Move the sliders.</span>'
+        line = f'<p class="rl-below" id="figure-{number}">{label} {moves} {links}</p>'
         below = nbformat.v4.new_output("display_data", {"text/html": line})
         outputs.insert(outputs.index(output) + 1, below)
         return True

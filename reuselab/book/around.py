@@ -63,7 +63,7 @@ def address(config: Mapping[str, Any] | None = None) -> Address | None:
     url = (config.get("repository") or {}).get("url")
     if url is None:
         return None
-    parts = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+?)/?", str(url))
+    parts = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?", str(url))
     if not parts:
         raise ValueError(f"repository: url in _config.yml is {url!r}, not https://github.com/OWNER/NAME")
     return Address(*parts.groups())

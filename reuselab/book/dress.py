@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ def dress(done: Path, target: Path) -> None:
     number = 0
     source = calls.code(name)
     behind = dict(zip(source, calls.behind(source)))
+    kept = {table.stem for table in tables(done)}
     for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.source in behind:
+        if cell.cell_type == "code" and (here := behind.get(cell.source)):
+            here = replace(here, tables=tuple(table for table in here.tables if table in kept))
             for output in list(cell.outputs):
-                number += _number(cell.outputs, output, number + 1, behind[cell.source])
+                number += _number(cell.outputs, output, number + 1, here)
     nbformat.write(notebook, target)
 
 
@@ -64,6 +67,11 @@ def _links(functions: Iterable[str], tables: Iterable[str]) -> str:
     return f'<span class="rl-behind">{" · ".join(code + data)}</span>'
 
 
+def tables(done: Path) -> list[Path]:
+    """What the executed notebook `done` kept as tables."""
+    return [*done.parent.glob(f"{done.stem}.csv"), *done.parent.glob(f"{done.stem}_*.csv")]
+
+
 def prose(notebook: nbformat.NotebookNode) -> list[Any]:
     """The cells of text."""
     return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -91,7 +99,7 @@ def publish(source: Path, executed: Mapping[str, Path]) -> None:
     folder.mkdir(parents=True)
     for name, done in executed.items():
         (folder / f"{name}.ipynb").write_text(nbformat.writes(to_run(name, at)) + "\n")
-        for table in done.parent.glob(f"{name}*.csv"):
+        for table in tables(done):
             shutil.copy(table, folder)
     for document in ("reading", "running", "scale", "laboratory"):
         path = source / "book" / f"{document}.md"

@@ -116,6 +116,8 @@ def made(tmp_path, monkeypatch):
     for i, data in outputs.items():
         code[i].outputs = [nbformat.v4.new_output("display_data", data)]
     nbformat.write(executed, tmp_path / "made.ipynb")
+    for table in ("made", "made_others"):
+        (tmp_path / f"{table}.csv").touch()
     return tmp_path / "made.ipynb"
 
 

@@ -23,7 +23,7 @@ def validator():
         stamp = place / "fetched"
         if not stamp.exists() or stamp.read_bytes() != lock:
             shutil.copytree(VALIDATOR, place, dirs_exist_ok=True)
-            npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(place)])
+            assert npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(place)]) == 0
             stamp.write_bytes(lock)
     return place / "node_modules" / "html-validate" / "bin" / "html-validate.mjs"
 

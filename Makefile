@@ -9,7 +9,7 @@ PYTEST := -n 2 --dist worksteal
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
 	@echo "make serve  show the built book on this machine"
-	@echo "make pdf    print the built book as _build/book.pdf"
+	@echo "make pdf    print the built book as _build/html/book.pdf, and link it"
 	@echo "make test   install, run every test"
 	@echo "make test-other-processor  the tests that look at pages, with another instruction set"
 	@echo "make lint   ruff and mypy, on notebooks too"

@@ -1,8 +1,8 @@
 """How tests look at a page: in headless Chromium, which the fixture `browser` of tests/book starts."""
 
-import shutil
+from reuselab.book.print import chromium
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = chromium()
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 # What a page has drawn when it is ready: its fonts, and where it has any, its formulas.

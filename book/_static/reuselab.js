@@ -32,6 +32,14 @@ addEventListener('load', fold);
 addEventListener('resize', fold);
 addEventListener('beforeprint', fold);
 
+// A figure's link to its function opens the function's source.
+function openSource() {
+  const entry = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const source = entry?.matches('dt.sig') && entry.parentElement.querySelector('details.rl-source');
+  if (source) source.open = true;
+}
+addEventListener('hashchange', openSource);
+
 // For a screen reader a slider has the name that stands beside it, and the value instead of its number.
 function nameSliders() {
   for (const handle of document.querySelectorAll('.noUi-handle:not([aria-label])')) {
@@ -47,6 +55,7 @@ function nameSliders() {
 }
 
 document.addEventListener('DOMContentLoaded', () => {
+  openSource();
   new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
   // Their words name them; the theme gives these buttons other names than their words.
   for (const named of document.querySelectorAll('summary[aria-label], .search-button-field, .theme-switch-button'))

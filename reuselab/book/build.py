@@ -35,7 +35,7 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import agreement, front, kept, laboratory, pages, photographs, words
+from reuselab.book import agreement, api, around, dress, front, kept, laboratory, pages, photographs, words
 from reuselab.book.kernel import Kernel, end_with_parent
 from reuselab.book.words import plain
 from reuselab.check import Failed
@@ -315,11 +315,13 @@ def build(preset: str) -> Path:
 
 
 def _build(preset: str) -> Path:
+    around.address()  # a wrong one is refused before any work
     executed = notebooks(preset)
     source = stage(BUILD / "source")
     tell(source, preset)
     for name, done in executed.items():
-        shutil.copy(done, source / "notebooks" / f"{name}.ipynb")
+        dress.dress(done, source / "notebooks" / f"{name}.ipynb")
+    dress.publish(source, executed)
     board = evidence.scoreboard().map(plain)
     board["page"] = "{doc}`../notebooks/" + board["page"].str.replace("\\", "") + "`"
     runs = registry.runs(BUILD / "pages" / preset).map(plain)
@@ -333,7 +335,10 @@ def _build(preset: str) -> Path:
         table.to_csv(source / "book" / f"{name}.csv", index=False)
     front.write(source / "book")
     laboratory.write(source / "book")
-    return _sphinx(source, BUILD / "html", strict=True) / "index.html"
+    api.write(source / "book")
+    html = _sphinx(source, BUILD / "html", strict=True)
+    around.sitemap(html)
+    return html / "index.html"
 
 
 def tell(source: Path, preset: str) -> None:
@@ -378,6 +383,7 @@ def stage(source: Path) -> Path:
     shutil.copy(ROOT / "_toc.yml", source)
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["execute"]["execute_notebooks"] = "off"
+    around.configure(config)
     config["sphinx"]["config"] |= {
         "content_security_policy": True,
         "html_extra_path": ["extra"],

@@ -8,13 +8,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 import yaml
 
 from reuselab import places
 from reuselab.book import pages, words
+from reuselab.book.around import CARD
 from reuselab.claims import evidence, module, registry
 from reuselab.figures import question
+from reuselab.figures.style import STYLE
 
 README = places.SOURCES / "README.md"
 MARKED = re.compile(r"(?<=<!-- make readme: begin -->\n).*(?=<!-- end -->)", re.S)
@@ -124,12 +127,16 @@ def readme() -> str:
 
 
 def main() -> None:
-    """Write the README's part, and its picture for either mode."""
+    """Write the README's part, its picture for either mode, and the social card."""
     README.write_text(MARKED.sub(lambda _: readme(), README.read_text()))
     for mode, ink in MODES.items():
         drawing = question.both(shown_rows(), *scene())
         svg = re.sub(r" (style|role|aria-label)='[^']*'", "", drawing.svg, count=3)
         (places.SOURCES / PICTURE.format(mode)).write_text(svg.replace("currentColor", ink) + "\n")
+    title = yaml.safe_load((places.SOURCES / "_config.yml").read_text())["title"]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        card = question.card(title, shown_rows(), *scene())
+        card.savefig(places.SOURCES / "book" / CARD, dpi=100, facecolor="white")
 
 
 if __name__ == "__main__":  # python -m reuselab.book.front

@@ -18,6 +18,7 @@ from reuselab.book import build
 from reuselab.check import Failed
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LINKED = re.compile("(?<=<!-- pdf -->).*?(?=<!-- end -->)")  # in the footer of every page
 # Formulas are typeset while the page loads; in virtual time nothing is printed before they are.
 FLAGS = (
     "--headless",
@@ -68,7 +69,7 @@ def _article(page: BeautifulSoup, name: str, names: set[str]) -> str:
         frame = "".join(shown(models, json.loads(str(view.string))["model_id"]))
         view.replace_with(BeautifulSoup(f'<div class="rl-frame-shown">{frame}</div>', "html.parser"))
     for details in article("details"):
-        if not details.select_one(":scope > .cell_input"):
+        if not details.select_one(":scope > .cell_input") and "rl-source" not in (details.get("class") or ""):
             details["open"] = ""
     for link in article("a", href=True):
         _lead(link, name, names)
@@ -107,12 +108,17 @@ def shown(models: dict[str, Any], name: str) -> Iterator[str]:
         yield from shown(models, child)
 
 
-def browser() -> str:
-    """The system's Chromium. Raises FileNotFoundError."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    raise FileNotFoundError(f"printing needs a Chromium, and none of {', '.join(BROWSERS)} is here")
+def chromium() -> str | None:
+    """The system's Chromium, else the one that Playwright fetched; None where neither is here."""
+    if path := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return path
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return None
+    with sync_playwright() as started:
+        fetched = started.chromium.executable_path
+    return fetched if Path(fetched).exists() else None
 
 
 def write(html: Path, names: Sequence[str], pdf: Path) -> None:
@@ -123,24 +129,35 @@ def write(html: Path, names: Sequence[str], pdf: Path) -> None:
     for name in names:
         if not (html / f"{name}.html").is_file():
             raise FileNotFoundError(f"there is no whole book in {html}: `make book` builds it")
-    chromium = browser()
+    browser = chromium()
+    if not browser:
+        raise FileNotFoundError("printing needs a Chromium: the system's, or Playwright's")
     with tempfile.TemporaryDirectory(dir=html) as folder:
         page, made = Path(folder) / "whole.html", Path(folder) / "whole.pdf"
         page.write_text(whole(html, names))
         home = f"--user-data-dir={folder}/profile"
         run = subprocess.run(
-            [chromium, *FLAGS, home, f"--print-to-pdf={made}", page.as_uri()], capture_output=True, text=True
+            [browser, *FLAGS, home, f"--print-to-pdf={made}", page.as_uri()], capture_output=True, text=True
         )
         if run.returncode or not made.exists():
-            raise Failed(f"{chromium} printed nothing: {run.stderr.strip()[-300:]}")
+            raise Failed(f"{browser} printed nothing: {run.stderr.strip()[-300:]}")
         shutil.move(made, pdf)
 
 
+def link(html: Path) -> None:
+    """Let the footer of every page of the book in `html` lead to book.pdf in there."""
+    for page in html.rglob("*.html"):
+        up = "../" * (len(page.relative_to(html).parts) - 1)
+        shown = f' <a href="{up}book.pdf">The book as one PDF.</a>'
+        page.write_text(LINKED.sub(shown, page.read_text()))
+
+
 def main() -> None:
-    """Print the book into book.pdf beside its folder; one line and exit status 2 where it cannot be."""
-    pdf = build.BUILD / "book.pdf"
+    """Print the book as book.pdf into its folder, and link it; in one line, status 2, where it cannot be."""
+    html, pdf = build.BUILD / "html", build.BUILD / "html" / "book.pdf"
     try:
-        write(build.BUILD / "html", documents(), pdf)
+        write(html, documents(), pdf)
+        link(html)
     except FileNotFoundError as reason:
         print(f"reuselab: {reason}", file=sys.stderr)
         sys.exit(2)

@@ -50,6 +50,19 @@ def both(table: pd.DataFrame, alice_base: str, bob_base: str, network: str, retr
     return drawing
 
 
+def card(
+    question: str, table: pd.DataFrame, alice_base: str, bob_base: str, network: str, retrain: int
+) -> Figure:
+    """`scene` and `accuracy` below the book's question, as social cards are: 1200 x 630 at 100 dpi."""
+    drawing = Figure(figsize=(12, 6.3))
+    top, below = drawing.subfigures(2, 1, height_ratios=[1, 5.3], squeeze=False).flat
+    top.text(0.5, 0.35, question, ha="center", va="center", fontsize=34, weight="bold")
+    left, right = below.subfigures(1, 2, width_ratios=[4, 5], squeeze=False).flat
+    _scene(left.subplots(2, 1, height_ratios=[2.2, 1]), alice_base, bob_base, network, retrain)
+    _accuracy(right.add_subplot(), table)
+    return drawing
+
+
 def _scene(panels: Sequence[Axes], alice_base: str, bob_base: str, network: str, retrain: int) -> None:
     picture, strip = panels
     halves = bases.load(alice_base, "train"), bases.load(bob_base, "train")

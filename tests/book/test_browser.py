@@ -101,9 +101,19 @@ def visit(window, address):
     assert not wrong
 
 
+@pytest.fixture(scope="module")
+def axe():
+    return (build.vendor(AXE, "axe") / "axe-core" / "axe.min.js").read_text()
+
+
 @pytest.mark.parametrize("document", documents())
-def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, document):
-    """On a phone, and when its window is then as wide as a desktop's."""
+def test_a_page_stands_alone_and_fits_its_sliders_change_the_picture_and_everybody_can_read_it(
+    visit, document, axe
+):
+    """On a phone, and when its window is then as wide as a desktop's, in one visit.
+
+    Nothing is serious or critical by axe-core; in the dark colours alone differ.
+    """
     view = visit(document, PHONE)
     assert view.locator(".bd-article h1").count() == 1
     assert view.locator("mjx-container").count() >= view.locator(".math").count()
@@ -115,19 +125,6 @@ def test_a_page_stands_alone_and_fits_and_its_sliders_change_the_picture(visit, 
         if document.startswith("notebooks/") and size != TABLET:
             move_sliders(view, key)
         assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
-
-
-@pytest.fixture(scope="module")
-def axe():
-    return (build.vendor(AXE, "axe") / "axe-core" / "axe.min.js").read_text()
-
-
-@pytest.mark.parametrize("document", documents())
-def test_everybody_can_read_a_page_in_light_and_in_the_dark(visit, document, axe):
-    """Nothing serious or critical by axe-core; in the dark colours alone differ."""
-    view = visit(document, DESKTOP)
-    if view.locator("script[type$='widget-view+json']").count():
-        view.locator(".noUi-handle[aria-label]").first.wait_for()
     view.add_style_tag(content="* { transition: none !important }")
     view.evaluate(axe)
     assert view.evaluate(GRAVE, []) == []

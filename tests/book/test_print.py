@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+import types
 
 import pytest
 from bs4 import BeautifulSoup
@@ -91,9 +93,41 @@ def test_a_book_is_printed_a_chapter_a_page_and_nothing_else_is_left(small_book,
 
 
 def test_without_a_browser_printing_is_refused_before_any_work(small_book, monkeypatch):
-    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(printing, "chromium", lambda: None)
     with pytest.raises(FileNotFoundError, match="needs a Chromium"):
         printing.write(small_book, NAMES, small_book / "book.pdf")
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+def test_the_systems_chromium_prints_else_the_one_that_playwright_fetched(tmp_path, monkeypatch, fetched):
+    class Started:
+        chromium = types.SimpleNamespace(executable_path=str(tmp_path / "fetched"))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", types.SimpleNamespace(sync_playwright=Started))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if fetched:
+        (tmp_path / "fetched").touch()
+    assert printing.chromium() == (Started.chromium.executable_path if fetched else None)
+    (tmp_path / "chromium").touch(0o755)
+    assert printing.chromium() == str(tmp_path / "chromium")
+
+
+def test_every_page_of_a_printed_book_leads_to_the_pdf_and_of_another_none(small_book):
+    footer = "<footer>MIT.<!-- pdf --><!-- end --> Built.</footer>"
+    for name in NAMES:
+        (small_book / f"{name}.html").write_text(footer)
+    printing.link(small_book)
+    printing.link(small_book)
+    for name in NAMES:
+        [link] = BeautifulSoup((small_book / f"{name}.html").read_text(), "html.parser")("a")
+        assert (small_book / name).parent.joinpath(link["href"]).resolve() == small_book / "book.pdf"
+    assert "<!-- pdf --><!-- end -->" in (printing.places.SOURCES / "_config.yml").read_text()
 
 
 def test_without_a_built_book_printing_ends_with_one_line_and_status_2(tmp_path, monkeypatch, capsys):

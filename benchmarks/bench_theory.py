@@ -125,7 +125,7 @@ def autograd(w, v, batch, steps, lr):
 
 def students(width, d, n, steps):
     """22 students side by side, as on the page nonlinear: how often faster `relu.fit` is than `autograd`, in
-    float32, and the largest difference of a weight after 20 steps in float64."""
+    float32, and the largest difference of a weight after `steps` in float64."""
     generator = torch.Generator().manual_seed(SEED)
     w, v = torch.randn(22, width, d, generator=generator), torch.randn(22, width, generator=generator)
     net = [w / d**0.5, v / width**0.5]
@@ -137,7 +137,9 @@ def students(width, d, n, steps):
         fit(*net, lambda _: data, steps, 0.005)
         seconds.append(time.perf_counter() - started)
     exact = [x.double() for x in data]
-    both = [fit(*(part.double() for part in net), lambda _: exact, 20, 0.005) for fit in (autograd, relu.fit)]
+    both = [
+        fit(*(part.double() for part in net), lambda _: exact, steps, 0.005) for fit in (autograd, relu.fit)
+    ]
     return seconds[0] / seconds[1], max(float((a - b).abs().max()) for a, b in zip(*both))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reuselab import places
 from reuselab.figures import style
-from reuselab.figures.style import RETRAIN_COLORS, Shown
+from reuselab.figures.style import METHOD_COLORS, Shown
 
 STATIC = places.SOURCES / "book" / "_static"
 PALETTE = {
@@ -15,11 +15,14 @@ PALETTE = {
     "bob": style.BOB_COLOR,
     "helps": style.ALICE_COLOR,
     "hurts": style.BOB_COLOR,
-    "point": RETRAIN_COLORS[3],
-    "scratch": RETRAIN_COLORS[5],
-    "linear": RETRAIN_COLORS[1],
-    "tuned": RETRAIN_COLORS[2],
-    "ridge": RETRAIN_COLORS[3],
+    "point": style.RETRAIN_COLORS[3],
+    "scratch": METHOD_COLORS["scratch"],
+    "linear": METHOD_COLORS["linear transfer"],
+    "tuned": METHOD_COLORS["fine-tuning"],
+    "ridge": METHOD_COLORS["best ridge"],
+    "untrained": METHOD_COLORS["random network"],
+    "pixels": METHOD_COLORS["raw pixels"],
+    "chance": METHOD_COLORS["chance"],
 }
 
 

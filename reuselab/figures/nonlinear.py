@@ -9,17 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from reuselab.claims.nonlinear import NAMES
-from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
+from reuselab.figures.style import INK, METHOD_COLORS, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import summary
 
 COLORS = {
-    "scratch": BOB_COLOR,
-    "random": "#E69F00",
-    "linear": RETRAIN_COLORS[1],
-    "fine_tune": RETRAIN_COLORS[2],
+    "scratch": METHOD_COLORS["scratch"],
+    "random": METHOD_COLORS["random network"],
+    "linear": METHOD_COLORS["linear transfer"],
+    "fine_tune": METHOD_COLORS["fine-tuning"],
 }
 OVERLAPS = {
-    "overlap": ("source teacher's neurons", RETRAIN_COLORS[5]),
+    "overlap": ("source teacher's neurons", RETRAIN_COLORS[4]),
     "student_overlap": ("source student's features", COLORS["linear"]),
     "random_overlap": ("random features", COLORS["random"]),
 }

@@ -7,13 +7,17 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
-from reuselab import places
+from reuselab import places, stats
 from reuselab.book import pages, words
+from reuselab.book.living import Living
 from reuselab.claims import evidence, module, registry
+from reuselab.claims import pairs as generator
+from reuselab.experiment import bases, models
 from reuselab.figures import question
 
 README = places.SOURCES / "README.md"
@@ -42,10 +46,15 @@ def found() -> str:
 # The picture.
 
 
+def rows_by_cut() -> pd.DataFrame:
+    """The rows of the claim where Bob's pairs are at Alice's rho, at every cut."""
+    table = pd.read_csv(evidence.path_of(registry.CLAIMS[CLAIM].page, SET))
+    return table[table.bob_rho.isna() & (table.phi == 0)]
+
+
 def shown_rows() -> pd.DataFrame:
     """The rows of the picture: Bob's pairs at Alice's rho, the chosen cut, scratch beside it."""
-    table = pd.read_csv(evidence.path_of(registry.CLAIMS[CLAIM].page, SET))
-    table = table[table.bob_rho.isna() & (table.phi == 0)]
+    table = rows_by_cut()
     return table[(table.retrain == RETRAIN) | (table.method == "scratch")]
 
 
@@ -76,13 +85,39 @@ def scene() -> tuple[str, str, str, int]:
 
 
 def picture() -> str:
-    """The picture as HTML: its two panels side by side, or one above the other where there is no room."""
+    """The picture as HTML, alive; its still panels are side by side, or one above the other without room."""
     drawings = question.scene(*scene()).svg, question.accuracy(shown_rows()).svg
     panels = "".join(f"<div>{svg}</div>" for svg in drawings)
+    still = f"<div class='rl-panels'>{panels}</div>"
     return (
-        f"<figure class='rl-figure rl-front'><div class='rl-panels'>{panels}</div>"
+        f"<figure class='rl-figure rl-front'>{Living(['question'], 'question', still, moving()).html}"
         f"<figcaption>{html.escape(caption())}</figcaption></figure>"
     )
+
+
+def moving() -> dict[str, Any]:
+    """What the living picture is told: pairs to redraw, and Bob's accuracy at every rho and cut."""
+    table, (alice_base, bob_base, network, retrain) = rows_by_cut(), scene()
+    cuts, rhos = sorted(table[table.method == "Alice"].retrain.unique().tolist()), sorted(table.rho.unique())
+    names = {"alice": "Alice", "untrained": "random network", "scratch": "scratch"}
+
+    def accuracy(method: str, rho: float, cut: int) -> dict[str, float | None]:
+        rows = table[(table.method == method) & (table.rho == rho)]
+        return stats.bounds(rows[(rows.retrain == cut) | (method == "scratch")].bob_accuracy)
+
+    halves = bases.load(alice_base, "train"), bases.load(bob_base, "train")
+    return {
+        "pairs": generator.redrawn(halves, count=4),
+        "names": list(models.blocks(network)),
+        "cuts": cuts,
+        "retrain": retrain,
+        "rhos": rhos,
+        "chance": 1 / len(halves[0].classes),
+        "table": {
+            key: [[accuracy(method, rho, cut) for cut in cuts] for rho in rhos]
+            for key, method in names.items()
+        },
+    }
 
 
 # The map.

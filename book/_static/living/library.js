@@ -92,7 +92,7 @@
     let running = 0;
     const told = () => {
       const word = still.matches ? 'step' : running ? 'stop' : 'play';
-      button.textContent = { step: '⏭', stop: '⏸', play: '▶' }[word];
+      button.textContent = { step: '▶|', stop: '■', play: '▶' }[word];
       button.setAttribute('aria-label', `${word}: ${name}`);
     };
     const stop = () => {
@@ -207,6 +207,11 @@
           }
         }
         return element(area, 'path', { d, fill: 'none', stroke: color, 'stroke-width': 2, ...look });
+      },
+      // A frame on top of all, one for each name, moved when it is drawn again.
+      frame(name, a, b, across, up) {
+        const made = handles.querySelector(`[data-name=${name}]`) ?? element(handles, 'rect', { 'data-name': name, class: 'rl-cursor' });
+        for (const [side, value] of Object.entries({ x: px(a), y: py(b), width: px(across) - px(a), height: py(up) - py(b) })) made.setAttribute(side, value);
       },
       // A rectangle between two corners.
       box: (a, b, across, up, look) => element(area, 'rect', { x: px(a), y: py(up), width: px(across) - px(a), height: py(b) - py(up), ...look }),

@@ -62,7 +62,7 @@
   function slider(parent, held, { stops, ...spec }) {
     if (stops) {
       const words = stops.map((stop) => (spec.text ?? String)(stop));
-      Object.assign(spec, { min: 0, max: stops.length - 1, step: 1, ticks: words.map((word, i) => [i, word]), text: (place) => words[Math.round(place)] });
+      Object.assign(spec, { min: 0, max: stops.length - 1, step: 1, ticks: stops.map((stop, i) => [i, String(stop)]), text: (place) => words[Math.round(place)] });
     }
     const { key, name, min, max, step, ticks = [], text = (value) => fixed(value) } = spec;
     const box = element(parent, 'div', { class: 'rl-slider' });

@@ -213,8 +213,9 @@ def explain(bob_cells: list[Cell], pairs: Pairs) -> list[Explained]:
 def redrawn(explained: Mapping[tuple[float, int], Explained], table: pd.DataFrame) -> dict[str, Any]:
     """What a living figure is told of Bobs by (rho, k), who all see the same pairs.
 
-    pictures: grey levels of 0 to 255, of each half, row by row; maps [rho][k][pair][method][half]: attributions,
-    channels summed, in percent of the largest; shares [rho][k]: `stats.bounds` by what is asked, of `table`.
+    pictures: grey levels of 0 to 255, of each half, row by row; maps [rho][k][pair][method][half]:
+    attributions, channels summed, in percent of the largest; shares [rho][k]: `stats.bounds` by what is
+    asked, of `table`.
     """
     rhos, retrains = (sorted(set(levels)) for levels in zip(*explained))
     pairs = explained[rhos[0], retrains[0]].pairs

@@ -163,8 +163,10 @@
   }
 
   // SVG axes over x [low, high] and y [low, high]. What is drawn is cleared by `clear`; handles stay.
-  function plot(parent, { x, y, width = 340, height = 300, title = '', xlabel = '', ylabel = '', xticks = [], yticks = [] }) {
+  // It is no wider than its place, so that words stay legible on a phone.
+  function plot(parent, { x, y, width: wished = 340, height = 300, title = '', xlabel = '', ylabel = '', xticks = [], yticks = [] }) {
     const [left, right, top, bottom] = [ylabel || yticks.length ? 46 : 8, 10, title ? 24 : 10, xlabel || xticks.length ? 42 : 8];
+    const width = Math.min(wished, Math.max(parent.clientWidth, 260));
     const [w, h] = [width - left - right, height - top - bottom];
     const svg = element(parent, 'svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', class: 'rl-plot', style: `max-width: ${1.25 * width}px` });
     const px = (value) => ((value - x[0]) / (x[1] - x[0])) * w, py = (value) => h - ((value - y[0]) / (y[1] - y[0])) * h;

@@ -79,7 +79,7 @@
   // A source learnt from finitely many samples, in finitely many dimensions.
   figure('finite', (root, { palette, sigma_source: sigmaSource, theta }) => {
     const dimensions = [10, 20, 50, 100, 200, 500, '∞'];
-    const held = state({ gammaSource: 1.5, sigmaSource, d: 3, theta, ridge: 0 });
+    const held = state({ gammaSource: 1.5, sigmaSource, d: 1, theta, ridge: 0 });
     const axes = plot(element(root, 'div', { class: 'rl-plots' }), { x: [0, 4], y: [0, 1.02], width: 480, height: 300, title: 'mean squared cosine of learnt and true source', xlabel: 'γₛ = nₛ / d, source samples a dimension', xticks: [0, 1, 2, 3, 4], yticks: [0, 0.25, 0.5, 0.75, 1] });
     const show = numbers(root, ['', 'value']);
     const sliders = element(root, 'div', { class: 'rl-sliders' });

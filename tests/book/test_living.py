@@ -277,4 +277,4 @@ def test_a_number_that_is_no_json_is_refused():
 
 
 def test_scripts_of_living_figures_are_small():
-    assert sum(path.stat().st_size for path in (STATIC / "living").glob("*.js")) < 100_000
+    assert max(path.stat().st_size for path in (STATIC / "living").glob("*.js")) < 50_000

@@ -72,8 +72,8 @@ def caption() -> str:
     first, last = told
     return (
         f"{first[0].upper() + first[1:]}; {last}. Alice's label belongs to the left image, Bob's to "
-        f"the right. Bob keeps Alice's lower blocks frozen and retrains the top {RETRAIN}; his own pairs are "
-        "as correlated as hers, so that her half tells of his label. Digits for Alice, digits turned by a "
+        f"the right. Bob keeps Alice's lower blocks frozen; with these numbers he retrains the top {RETRAIN}. "
+        "His own pairs are as correlated as hers, so that her half tells of his label. Digits for Alice, digits turned by a "
         f"quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
     )
 

@@ -176,7 +176,7 @@ def source_circle(sigma: float, distance: float = 0.9, gamma: float = 0.5) -> Fi
 
 @drawn
 def source_overlap(d: int, sigma_source: float) -> Figure:
-    """Mean squared cosine of the learnt and the true source of n_source = gamma_s d: exact, dashed the limit."""
+    """Mean squared cosine of the learnt and the true source against gamma_s: exact, dashed the limit."""
     drawing = Figure(figsize=(6, 3.2))
     axes = drawing.add_subplot()
     gamma = np.linspace(0.1, 4, 79)

@@ -11,7 +11,7 @@
     const now = (method) => table[method][Math.round(held.values.rho)][cuts.indexOf(held.values.retrain)];
     const told = ({ mean, low, high }) => `${fixed(mean)} [${fixed(low)}, ${fixed(high)}]`;
     const row = network(left, held, {
-      names, cuts, palette, title: 'drag the freeze line',
+      names, cuts, palette, width: 330, title: 'drag the freeze line',
       words: (retrain) => `Bob retrains ${retrain} of ${names.length} blocks: accuracy ${fixed(now('alice').mean)} with Alice’s, ${fixed(now('scratch').mean)} alone`,
     });
     const axes = plot(panels, { x: [-0.02, 1.02], y: [0, 1.05], height: 330, width: 360, title: 'Bob’s accuracy', xlabel: 'ρ, correlation of the two labels', xticks: rhos, yticks: [0, 0.25, 0.5, 0.75, 1] });

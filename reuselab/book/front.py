@@ -14,9 +14,8 @@ import yaml
 
 from reuselab import places, stats
 from reuselab.book import pages, words
-from reuselab.book.living import Living
+from reuselab.book.living import Living, redrawn
 from reuselab.claims import evidence, module, registry
-from reuselab.claims import pairs as generator
 from reuselab.experiment import bases, models
 from reuselab.figures import question
 
@@ -72,9 +71,9 @@ def caption() -> str:
     first, last = told
     return (
         f"{first[0].upper() + first[1:]}; {last}. Alice's label belongs to the left image, Bob's to "
-        f"the right. Bob keeps Alice's lower blocks frozen; with these numbers he retrains the top {RETRAIN}. "
-        "His own pairs are as correlated as hers, so that her half tells of his label. Digits for Alice, digits turned by a "
-        f"quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
+        "the right. Bob keeps Alice's lower blocks frozen; with these numbers he retrains the top "
+        f"{RETRAIN}. His own pairs are as correlated as hers, so that her half tells of his label. Digits "
+        f"for Alice, digits turned by a quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
     )
 
 
@@ -107,7 +106,7 @@ def moving() -> dict[str, Any]:
 
     halves = bases.load(alice_base, "train"), bases.load(bob_base, "train")
     return {
-        "pairs": generator.redrawn(halves, count=4),
+        "drawn": redrawn(halves, count=4),
         "names": list(models.blocks(network)),
         "cuts": cuts,
         "retrain": retrain,

@@ -121,4 +121,4 @@ def test_thumbnails_are_a_sets_own_photographs_and_none_of_a_kept_run(page):
     told = photographs.thumbnails(base, ["class 1"], count=2)
     assert list(told) == ["class 1"] and len(told["class 1"]) == 2
     assert all(address.startswith("data:image/jpeg;base64,") for address in told["class 1"])
-    assert photographs.thumbnails(parameters.KEPT, ["class 1"]) == {}
+    assert photographs.thumbnails(KEPT, ["class 1"]) == {}

@@ -3,11 +3,11 @@
   const { figure, state, slider, numbers, pair, plot, network, element, fixed } = Living;
   const METHODS = [['alice', 'reusing Alice'], ['untrained', 'Alice untrained'], ['scratch', 'Bob alone']];
 
-  // pairs: as `pairs` of pairs.js takes them; names: of the blocks; cuts; table: by method [rho][cut], mean and bounds.
-  figure('question', (root, { palette, pairs, names, cuts, retrain: first, rhos, chance, table }) => {
+  // drawn: pairs, as `pairs` of pairs.js takes them; names: of the blocks; cuts; table: by method [rho][cut], mean and bounds.
+  figure('question', (root, { palette, drawn, names, cuts, retrain: first, rhos, chance, table }) => {
     const held = state({ rho: 0, retrain: first });
     const panels = element(root, 'div', { class: 'rl-plots' }), left = element(panels, 'div', { class: 'rl-scene' });
-    const gallery = element(left, 'div', { class: 'rl-pairs' }), drawings = pairs.images.map(() => pair(gallery, pairs.side));
+    const gallery = element(left, 'div', { class: 'rl-pairs' }), drawings = drawn.images.map(() => pair(gallery, drawn.side));
     const now = (method) => table[method][Math.round(held.values.rho)][cuts.indexOf(held.values.retrain)];
     const told = ({ mean, low, high }) => `${fixed(mean)} [${fixed(low)}, ${fixed(high)}]`;
     const row = network(left, held, {
@@ -20,9 +20,9 @@
     const show = numbers(root, ['', 'Bob’s accuracy [95 %]']);
     held.listen(({ rho: place, retrain }) => {
       const at = Math.round(place), rho = rhos[at];
-      pairs.images.forEach(([hers, same, other], i) => {
-        const equal = pairs.chosen[i] < rho, [hers_word, same_word, other_word] = pairs.labels[i];
-        drawings[i]([hers, equal ? same : other], pairs.white, `Alice ${hers_word}, Bob ${equal ? same_word : other_word}`);
+      drawn.images.forEach(([hers, same, other], i) => {
+        const equal = drawn.chosen[i] < rho, [hers_word, same_word, other_word] = drawn.labels[i];
+        drawings[i]([hers, equal ? same : other], drawn.white, `Alice ${hers_word}, Bob ${equal ? same_word : other_word}`);
       });
       row.draw(retrain);
       axes.clear();

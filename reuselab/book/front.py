@@ -73,7 +73,8 @@ def caption() -> str:
         f"{first[0].upper() + first[1:]}; {last}. Alice's label belongs to the left image, Bob's to "
         "the right. Bob keeps Alice's lower blocks frozen; with these numbers he retrains the top "
         f"{RETRAIN}. His own pairs are as correlated as hers, so that her half tells of his label. Digits "
-        f"for Alice, digits turned by a quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
+        "for Alice, digits turned by a quarter for Bob; means and 95 % intervals over "
+        f"{table.seed.nunique()} seeds."
     )
 
 

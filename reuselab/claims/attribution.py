@@ -231,7 +231,7 @@ def redrawn(explained: Mapping[tuple[float, int], Explained], table: pd.DataFram
     return {
         "rhos": rhos,
         "retrains": retrains,
-        "pictures": halves(255 * (grey - low) / (high - low)),
+        "pictures": halves(255 * (grey - low) / (high - low).clamp_min(1e-12)),
         "labels": [
             [pairs.first.classes[hers], pairs.second.classes[his]]
             for hers, his in zip(pairs.alice_labels.tolist(), pairs.bob_labels.tolist())

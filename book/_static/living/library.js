@@ -73,7 +73,7 @@
     const marks = element(label, 'span', { class: 'rl-ticks', 'aria-hidden': 'true' });
     for (const tick of ticks) {
       const [at, word] = Array.isArray(tick) ? tick : [tick, String(tick)];
-      element(marks, 'span', { style: `left: ${(100 * (at - min)) / (max - min)}%` }, word);
+      element(marks, 'span', { style: `left: ${(100 * (at - min)) / (max - min || 1)}%` }, word);
     }
     input.addEventListener('input', () => held.set({ [key]: Number(input.value) }));
     held.listen((values) => {

@@ -27,8 +27,8 @@
       axes.line(range(-180, 180, 181).map((at) => [at, Math.cos(at * DEGREE) ** 2]), palette.chance, { 'stroke-dasharray': '5 4' });
       axes.line(range(-180, 180, 181).map((at) => [at, F.reluOverlap(unit(at), features)]), palette.alice);
       axes.dot(angle, share, palette.bob, 6);
-      axes.text(172, 0.13, 'ReLU: Ω', { fill: palette.alice, 'text-anchor': 'end' });
-      axes.text(172, 0.04, 'linear, one neuron: cos² φ', { fill: palette.chance, 'text-anchor': 'end' });
+      axes.text(-95, 0.75, 'ReLU: Ω', { fill: palette.alice });
+      axes.text(-95, 0.66, 'linear: cos² φ', { fill: palette.chance });
       show([
         ['K of target and first source neuron', fixed(F.arcCosine(target, features[0]), 3)], ['overlap Ω', fixed(share, 3)],
         ['limit risk R∞ of a new head, E f² = 1', fixed(1 - share, 3)], ['sin² φ of the linear theory', fixed(1 - cosine ** 2, 3)],

@@ -26,6 +26,12 @@ def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     return float(mean), float(mean - half), float(mean + half)
 
 
+def bounds(values: ArrayLike) -> dict[str, float | None]:
+    """`interval` of `values` as mean, low and high of a JSON object, which has None for NaN."""
+    numbers = (None if np.isnan(number) else round(number, 4) for number in interval(values))
+    return dict(zip(("mean", "low", "high"), numbers))
+
+
 def summary(table: pd.DataFrame, by: str | Sequence[str], value: str) -> pd.DataFrame:
     """Columns mean, low, high (95 % t-interval) and n of `value` in each group of `by`."""
 

@@ -7,15 +7,18 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 import yaml
 
-from reuselab import places
+from reuselab import places, stats
 from reuselab.book import pages, words
 from reuselab.book.around import CARD
+from reuselab.book.living import Living, redrawn
 from reuselab.claims import evidence, module, registry
+from reuselab.experiment import bases, models
 from reuselab.figures import question
 from reuselab.figures.style import STYLE
 
@@ -45,10 +48,15 @@ def found() -> str:
 # The picture.
 
 
+def rows_by_cut() -> pd.DataFrame:
+    """The rows of the claim where Bob's pairs are at Alice's rho, at every cut."""
+    table = pd.read_csv(evidence.path_of(registry.CLAIMS[CLAIM].page, SET))
+    return table[table.bob_rho.isna() & (table.phi == 0)]
+
+
 def shown_rows() -> pd.DataFrame:
     """The rows of the picture: Bob's pairs at Alice's rho, the chosen cut, scratch beside it."""
-    table = pd.read_csv(evidence.path_of(registry.CLAIMS[CLAIM].page, SET))
-    table = table[table.bob_rho.isna() & (table.phi == 0)]
+    table = rows_by_cut()
     return table[(table.retrain == RETRAIN) | (table.method == "scratch")]
 
 
@@ -66,9 +74,10 @@ def caption() -> str:
     first, last = told
     return (
         f"{first[0].upper() + first[1:]}; {last}. Alice's label belongs to the left image, Bob's to "
-        f"the right. Bob keeps Alice's lower blocks frozen and retrains the top {RETRAIN}; his own pairs are "
-        "as correlated as hers, so that her half tells of his label. Digits for Alice, digits turned by a "
-        f"quarter for Bob; means and 95 % intervals over {table.seed.nunique()} seeds."
+        "the right. Bob keeps Alice's lower blocks frozen; with these numbers he retrains the top "
+        f"{RETRAIN}. His own pairs are as correlated as hers, so that her half tells of his label. Digits "
+        "for Alice, digits turned by a quarter for Bob; means and 95 % intervals over "
+        f"{table.seed.nunique()} seeds."
     )
 
 
@@ -79,13 +88,39 @@ def scene() -> tuple[str, str, str, int]:
 
 
 def picture() -> str:
-    """The picture as HTML: its two panels side by side, or one above the other where there is no room."""
+    """The picture as HTML, alive; its still panels are side by side, or one above the other without room."""
     drawings = question.scene(*scene()).svg, question.accuracy(shown_rows()).svg
     panels = "".join(f"<div>{svg}</div>" for svg in drawings)
+    still = f"<div class='rl-panels'>{panels}</div>"
     return (
-        f"<figure class='rl-figure rl-front'><div class='rl-panels'>{panels}</div>"
+        f"<figure class='rl-figure rl-front'>{Living(['question'], 'question', still, moving()).html}"
         f"<figcaption>{html.escape(caption())}</figcaption></figure>"
     )
+
+
+def moving() -> dict[str, Any]:
+    """What the living picture is told: pairs to redraw, and Bob's accuracy at every rho and cut."""
+    table, (alice_base, bob_base, network, retrain) = rows_by_cut(), scene()
+    cuts, rhos = sorted(table[table.method == "Alice"].retrain.unique().tolist()), sorted(table.rho.unique())
+    names = {"alice": "Alice", "untrained": "random network", "scratch": "scratch"}
+
+    def accuracy(method: str, rho: float, cut: int) -> dict[str, float | None]:
+        rows = table[(table.method == method) & (table.rho == rho)]
+        return stats.bounds(rows[(rows.retrain == cut) | (method == "scratch")].bob_accuracy)
+
+    halves = bases.load(alice_base, "train"), bases.load(bob_base, "train")
+    return {
+        "drawn": redrawn(halves, count=4),
+        "names": list(models.blocks(network)),
+        "cuts": cuts,
+        "retrain": retrain,
+        "rhos": rhos,
+        "chance": 1 / len(halves[0].classes),
+        "table": {
+            key: [[accuracy(method, rho, cut) for cut in cuts] for rho in rhos]
+            for key, method in names.items()
+        },
+    }
 
 
 # The map.

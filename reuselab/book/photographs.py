@@ -5,9 +5,14 @@ run on, the best first; `shown(values)`, the classes that it needs of one; `sets
 that its tasks are of; and `check(values)`, which refuses parameters that cannot be together.
 """
 
-from collections.abc import Mapping
+import base64
+import io
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
+
+from PIL import Image
+from torch import Tensor
 
 from reuselab.book.kept import best_run, references
 from reuselab.claims import module
@@ -97,6 +102,25 @@ def used(name: str, values: Mapping[str, Any]) -> list[str]:
     if hasattr(page, "PHOTOGRAPHS"):
         sets += [more for base in sets for more in page.sets(base)]
     return list(dict.fromkeys(sets))
+
+
+def thumbnails(base: str, classes: Iterable[str], count: int = 4) -> dict[str, list[str]]:
+    """The first `count` photographs of each class of an image set as addresses of data, none for `KEPT`."""
+    if base == KEPT:
+        return {}
+    images = bases.load(base, "train")
+    order, start = images.by_class
+    first = {name: start[images.classes.index(name)] for name in classes}
+    return {name: [_address(images.images[i]) for i in order[at : at + count]] for name, at in first.items()}
+
+
+def _address(image: Tensor) -> str:
+    """`image`, uint8 [C, H, W], in at most 64 pixels a side."""
+    picture = Image.fromarray(image.permute(1, 2, 0).squeeze(-1).numpy())
+    picture.thumbnail((64, 64))
+    with io.BytesIO() as out:
+        picture.save(out, "JPEG", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def told(name: str, base: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -207,6 +208,54 @@ def explain(bob_cells: list[Cell], pairs: Pairs) -> list[Explained]:
                 answers, (maps, _) = attribution.answers(bob_net, pairs), attribution.maps(bob_net, pairs)
                 explained.append(Explained(pairs, answers, maps))
     return explained
+
+
+def redrawn(explained: Mapping[tuple[float, int], Explained], table: pd.DataFrame) -> dict[str, Any]:
+    """What a living figure is told of Bobs by (rho, k), who all see the same pairs.
+
+    pictures: grey levels of 0 to 255, of each half, row by row; maps [rho][k][pair][method][half]:
+    attributions, channels summed, in percent of the largest; shares [rho][k]: `stats.bounds` by what is
+    asked, of `table`.
+    """
+    rhos, retrains = (sorted(set(levels)) for levels in zip(*explained))
+    pairs = explained[rhos[0], retrains[0]].pairs
+
+    def halves(images: Tensor) -> list[Any]:
+        """[..., H, W] as [..., 2, pixels of a half], whole numbers."""
+        return torch.stack(images.chunk(2, dim=-1), -3).flatten(-2).round().int().tolist()
+
+    grey = pairs[:].mean(1)
+    low, high = grey.amin((1, 2), keepdim=True), grey.amax((1, 2), keepdim=True)
+    rows = table.groupby(["rho", "retrain"])
+    asked = ["changed", *METHODS]
+    return {
+        "rhos": rhos,
+        "retrains": retrains,
+        "pictures": halves(255 * (grey - low) / (high - low).clamp_min(1e-12)),
+        "labels": [
+            [pairs.first.classes[hers], pairs.second.classes[his]]
+            for hers, his in zip(pairs.alice_labels.tolist(), pairs.bob_labels.tolist())
+        ],
+        "answers": [
+            [[pairs.second.classes[answer] for answer in explained[rho, k].answers] for k in retrains]
+            for rho in rhos
+        ],
+        "maps": [[halves(_percent(explained[rho, k].maps)) for k in retrains] for rho in rhos],
+        "shares": [
+            [
+                {name: stats.bounds(rows.get_group((rho, k))[f"share_{name}"]) for name in asked}
+                | {"accuracy": stats.bounds(rows.get_group((rho, k)).bob_accuracy)}
+                for k in retrains
+            ]
+            for rho in rhos
+        ],
+    }
+
+
+def _percent(maps: Mapping[str, Tensor]) -> Tensor:
+    """Of `Explained`: [n, methods, H, W], each in percent of its largest."""
+    sums = torch.stack([maps[method] for method in METHODS], 1).sum(2)
+    return 100 * sums / sums.abs().amax((2, 3), keepdim=True).clamp_min(1e-12)
 
 
 def conflicts(cell: Cell, n: int) -> Pairs:

@@ -95,6 +95,15 @@ def bootstrap(curves: Curves, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame
     )
 
 
+def by_cut(curves: Curves) -> list[list[dict[str, float | None]]]:
+    """For a living figure [rho][retrain]: `stats.bounds` of Bob's accuracy, and the share of `bootstrap`."""
+    shares = bootstrap(curves).to_numpy().round(3).tolist()
+    return [
+        [stats.bounds(accuracy) | {"share": share} for accuracy, share in zip(of_rho.T, shares_of_rho)]
+        for of_rho, shares_of_rho in zip(curves.accuracy, shares)
+    ]
+
+
 def contrasted(retrains: Sequence[int], blocks: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of `retrains` keep only Alice's lower blocks, and which keep upper ones too.
 

@@ -308,6 +308,34 @@ def ends(rows: pd.DataFrame, share: float = 0.2) -> dict[str, tuple[float, float
 # Orders in which near things stand side by side.
 
 
+def most(gain: NDArray[np.float64]) -> float:
+    """Where the colours of gains end: 1 % of the pairs go beyond."""
+    return max(0.01, float(np.quantile(abs(gain), 0.99)))
+
+
+def by_cell(rows: pd.DataFrame) -> dict[str, Any]:
+    """What a living figure of the matrix is told, in the order of `task_order`, Alice's task in a row.
+
+    accuracy: `stats.bounds` of Bob's with her, and rivals: his without her, over seeds.
+    """
+    order, names = task_order(rows), tasks(rows)
+    both, gain = np.ix_(order, order), gains(rows).mean(0)
+    alices = rows[rows.method == ALICE].groupby("alice").alice_accuracy.mean()
+    return {
+        "tasks": [names[i].split("|") for i in order],
+        "gain": gain[both].round(4).tolist(),
+        "most": most(gain),
+        "near": near(rows)[both].round(3).tolist(),
+        "accuracy": [
+            [list(stats.bounds(of_pair).values()) for of_pair in of_alice.T]
+            for of_alice in accuracies(rows)[:, order][:, :, order].swapaxes(0, 1)
+        ],
+        "rivals": {rival: accuracies(rows, rival)[:, 0, order].mean(0).round(4).tolist() for rival in RIVALS},
+        "alice": alices[[names[i] for i in order]].round(4).tolist(),
+        "seeds": len(accuracies(rows)),
+    }
+
+
 def task_order(rows: pd.DataFrame) -> NDArray[np.int32]:
     """The T tasks as hierarchical clustering by nearness puts them."""
     return _leaves(1 - near(rows))

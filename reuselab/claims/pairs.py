@@ -114,31 +114,3 @@ def judge_pixels(laws: pd.DataFrame) -> Agreement:
     distance = float(((laws.measured - laws.theory) / laws.error).abs().max())
     bound = float(norm.isf(LEVEL / 2 / len(laws)))
     return Agreement(distance, bound, "holds" if distance < bound else "does not hold")
-
-
-def redrawn(train: tuple[Base, Base], count: int = 6, seed: int = 1) -> dict[str, Any]:
-    """What a page needs to draw `count` pairs anew for every rho and phi, in grey levels.
-
-    images: of each pair Alice's, Bob's of her class, and Bob's of any class. chosen: the rho from which on
-    Bob's class is Alice's. statistics: mean and deviation of each half's pixels, as in `pairs.Pairs`.
-    """
-    equal, any_class = (
-        pairs.sample(train, count, pairs.joint(len(train[0].classes), rho), seed=seed) for rho in (1, 0)
-    )
-    images = [
-        equal.first.images[equal.index[:, 0].long()],
-        equal.second.images[equal.index[:, 1].long()],
-        any_class.second.images[any_class.index[:, 1].long()],
-    ]
-    names = zip(equal.alice_labels.tolist(), equal.bob_labels.tolist(), any_class.bob_labels.tolist())
-    grey = [image.float().mean(1).flatten(1).round(decimals=2) for image in images]
-    return {
-        "classes": len(train[0].classes),
-        "share": float(train[0].moments[2].max()),
-        "side": equal.first.images.shape[-1],
-        "images": [list(each) for each in zip(*(half.tolist() for half in grey))],
-        "labels": [[train[0].classes[a], train[1].classes[b], train[1].classes[c]] for a, b, c in names],
-        "chosen": np.linspace(0.1, 0.9, count).round(2).tolist(),
-        "statistics": equal.statistics.mean(2).flatten(2).double().numpy().round(4).tolist(),
-        "white": float(max(image.max() for image in grey)),
-    }

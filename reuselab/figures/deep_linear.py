@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, log_across
+from reuselab.figures.style import INK, METHOD_COLORS, REFERENCE_COLOR, drawn, log_across
 from reuselab.stats import interval
 from reuselab.theory import linear
 
-SCRATCH, LINEAR = RETRAIN_COLORS[5], RETRAIN_COLORS[1]
-FINE_TUNED, RIDGE = RETRAIN_COLORS[2], RETRAIN_COLORS[3]
+SCRATCH, LINEAR = METHOD_COLORS["scratch"], METHOD_COLORS["linear transfer"]
+FINE_TUNED, RIDGE = METHOD_COLORS["fine-tuning"], METHOD_COLORS["best ridge"]
 
 
 @drawn

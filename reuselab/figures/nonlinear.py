@@ -7,22 +7,52 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from reuselab.claims.nonlinear import NAMES
-from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn
+from reuselab.figures.style import ALICE_COLOR, INK, METHOD_COLORS, REFERENCE_COLOR, RETRAIN_COLORS, drawn
 from reuselab.stats import summary
+from reuselab.theory import relu
 
 COLORS = {
-    "scratch": BOB_COLOR,
-    "random": "#E69F00",
-    "linear": RETRAIN_COLORS[1],
-    "fine_tune": RETRAIN_COLORS[2],
+    "scratch": METHOD_COLORS["scratch"],
+    "random": METHOD_COLORS["random network"],
+    "linear": METHOD_COLORS["linear transfer"],
+    "fine_tune": METHOD_COLORS["fine-tuning"],
 }
 OVERLAPS = {
-    "overlap": ("source teacher's neurons", RETRAIN_COLORS[5]),
+    "overlap": ("source teacher's neurons", RETRAIN_COLORS[4]),
     "student_overlap": ("source student's features", COLORS["linear"]),
     "random_overlap": ("random features", COLORS["random"]),
 }
+
+
+@drawn
+def overlap_of_a_neuron(apart: float, count: int) -> Figure:
+    """Overlap of one ReLU neuron with `count` others, `apart` degrees from each other in a plane, against its
+    angle with the first; dashed: that of linear neurons with the first alone."""
+    turns = np.linspace(-180, 180, 181)
+
+    def neurons(degrees: ArrayLike) -> np.ndarray:
+        radians = np.deg2rad(np.atleast_1d(degrees))
+        return np.stack([np.cos(radians), np.sin(radians)], 1)
+
+    features = neurons(apart * np.arange(count))
+    drawing = Figure(figsize=(6, 3.4))
+    axes = drawing.add_subplot()
+    axes.plot(
+        turns,
+        [relu.overlap(relu.Net(neurons(turn), np.ones(1)), features) for turn in turns],
+        color=ALICE_COLOR,
+    )
+    axes.plot(turns, np.cos(np.deg2rad(turns)) ** 2, color=REFERENCE_COLOR, ls="--")
+    axes.set(
+        xlabel="angle of the target neuron (degrees)",
+        ylabel="overlap",
+        ylim=(0, 1.02),
+        xticks=range(-180, 181, 90),
+    )
+    return drawing
 
 
 @drawn

@@ -6,16 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from reuselab.claims import open_images as claim
 from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, REFERENCE_COLOR, drawn, short
 
 GAIN, NEAR = "PuOr_r", "cividis"  # colour maps: orange above 0, purple below it; and of nearness
-HELD = ("Alice's task", "Bob's task")
-ROW = 0.46  # inches, the height of a class in `one_task`
 
 
 @drawn
@@ -103,79 +99,13 @@ def heat_maps(rows: pd.DataFrame) -> Figure:
     return drawing
 
 
-@drawn
-def one_task(rows: pd.DataFrame, held: str, task: str) -> Figure:
-    """`task` held fixed as Alice's or as Bob's, against every other.
-
-    Below the diagonal gains (mean over seeds), above it nearness. The cell of two classes is the other's
-    task of these; `task` itself is framed.
-    """
-    names, tasks = claim.class_order(rows), claim.tasks(rows)
-    this, size = tasks.index(task), len(names)
-    gain, near = claim.gains(rows).mean(0), claim.near(rows)[this]
-    width = 0.085 * _longest(names)  # inches
-    height = ROW * size + 0.7 * width + 0.8
-    drawing = Figure(figsize=(8, height))
-    drawing.set_layout_engine("none")
-    place = ((width + 0.1) / 8, 0.35 / height, 1 - (1.6 * width + 0.1) / 8, ROW * size / height)
-    axes = drawing.add_axes(place)
-    gains = _triangle(names, tasks, gain[this] if held == HELD[0] else gain[:, this])
-    picture = axes.imshow(gains, interpolation="none", aspect="auto", **_gain_colors(gain))
-    _write(axes, gains, picture, lambda value: f"{round(100 * value):+d}".replace("+0", "0"))
-    nears = _triangle(names, tasks, near).T
-    picture = axes.imshow(nears, interpolation="none", aspect="auto", cmap=NEAR, vmin=0, vmax=1)
-    _write(axes, nears, picture, lambda value: f"{value:.2f}".lstrip("0"))
-    i, j = (names.index(name) for name in task.split("|"))
-    for x, y in ((i, j), (j, i)):
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=BOB_COLOR, lw=3))
-    axes.set_xticks(range(size), map(short, names), rotation=40, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(size), map(short, names))
-    axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel(
-        "below the diagonal: Bob's gain, in points of accuracy; above it: nearness of the two tasks",
-        fontsize=10,
-    )
-    drawing.suptitle(_title(rows, held, task), fontsize=11, x=0.01, y=1 - 0.08 / height, ha="left")
-    return drawing
-
-
 def _longest(names: list[str]) -> int:
     return max(len(short(name)) for name in names)
 
 
-def _triangle(names: list[str], tasks: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The value of every task below the diagonal, in the row and column of its classes; NaN elsewhere."""
-    table = np.full((len(names),) * 2, np.nan)
-    for task, value in zip(tasks, values):
-        column, row = sorted(names.index(name) for name in task.split("|"))
-        table[row, column] = value
-    return table
-
-
-def _write(axes: Axes, values: NDArray[np.float64], picture: AxesImage, words) -> None:
-    """Every value in its cell, dark on light and light on dark."""
-    brightness = picture.to_rgba(values)[..., :3] @ (0.3, 0.6, 0.1)
-    for i, j in np.argwhere(np.isfinite(values)):
-        ink = "#111111" if brightness[i, j] > 0.5 else "#ffffff"
-        axes.text(j, i, words(values[i, j]), ha="center", va="center", fontsize=10, color=ink)
-
-
-def _title(rows: pd.DataFrame, held: str, task: str) -> str:
-    words = " or ".join(map(short, task.split("|")))
-    if held == HELD[0]:
-        accuracy = rows[(rows.method == claim.ALICE) & (rows.alice == task)].alice_accuracy.mean()
-        return f"Alice: {words}, accuracy {accuracy:.2f}. Each cell a Bob."
-    this = claim.tasks(rows).index(task)
-    alone = ", ".join(
-        f"{claim.accuracies(rows, rival)[:, 0, this].mean():.2f} ({rival})" for rival in claim.RIVALS
-    )
-    return f"Bob: {words}; without Alice {alone}. Each cell an Alice."
-
-
 def _gain_colors(gain: NDArray[np.float64]) -> dict[str, Any]:
-    """Colours of all gains, the same in every drawing: they end where 1 % of the pairs go beyond."""
-    most = max(0.01, float(np.quantile(abs(gain), 0.99)))
+    """Colours of all gains."""
+    most = claim.most(gain)
     return {"cmap": GAIN, "vmin": -most, "vmax": most}
 
 

@@ -175,6 +175,18 @@ def source_circle(sigma: float, distance: float = 0.9, gamma: float = 0.5) -> Fi
 
 
 @drawn
+def source_overlap(d: int, sigma_source: float) -> Figure:
+    """Mean squared cosine of the learnt and the true source against gamma_s: exact, dashed the limit."""
+    drawing = Figure(figsize=(6, 3.2))
+    axes = drawing.add_subplot()
+    gamma = np.linspace(0.1, 4, 79)
+    axes.plot(gamma, linear.source_overlap(d, gamma, sigma_source), color=LINEAR)
+    axes.plot(gamma, linear.source_overlap(None, gamma, sigma_source), color=REFERENCE_COLOR, ls="--")
+    axes.set(xlabel="source samples a dimension", ylabel="mean squared cosine", ylim=(0, 1.02))
+    return drawing
+
+
+@drawn
 def source_lengths(lengths: pd.DataFrame) -> Figure:
     """Gain against the length of the source: gradient descent as points with 95 % intervals, limits as lines.
 

@@ -14,9 +14,9 @@ from reuselab.stats import interval, summary
 from reuselab.theory import shallow
 from reuselab.theory.shallow import COUPLINGS, Setting
 
-FINE = (RETRAIN_COLORS[0], RETRAIN_COLORS[2], RETRAIN_COLORS[1], RETRAIN_COLORS[5])
+FINE = (RETRAIN_COLORS[0], RETRAIN_COLORS[2], RETRAIN_COLORS[1], RETRAIN_COLORS[4])
 UNTRAINED = RETRAIN_COLORS[3]
-SHADES = (RETRAIN_COLORS[0], RETRAIN_COLORS[1], RETRAIN_COLORS[5], RETRAIN_COLORS[2], RETRAIN_COLORS[4])
+SHADES = (RETRAIN_COLORS[0], RETRAIN_COLORS[1], RETRAIN_COLORS[4], RETRAIN_COLORS[2], BOB_COLOR)
 # Alphas of a drawn curve, closer together towards -1 and 1, where weights turn fast.
 DENSE = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 101))
 
@@ -189,7 +189,7 @@ def residuals(residuals: pd.DataFrame) -> Figure:
     rows = residuals[~residuals.fixed].sort_values("z")
     rows = rows.assign(noise=laws.norm.ppf((np.arange(len(rows)) + 0.5) / len(rows)))
     for (name, test), shade in zip(
-        KINDS.items(), (ALICE_COLOR, BOB_COLOR, RETRAIN_COLORS[2], RETRAIN_COLORS[5])
+        KINDS.items(), (ALICE_COLOR, BOB_COLOR, RETRAIN_COLORS[2], RETRAIN_COLORS[4])
     ):
         part = rows[test(rows)]
         axes.plot(part.noise, part.z, ".", color=shade, ms=5, label=f"{name} ({len(part)})")
@@ -243,7 +243,7 @@ def tasks(points: pd.DataFrame, alpha: float, n: int) -> Figure:
     for (task, name, shade), size in zip(
         (
             ("random", "random tasks", RETRAIN_COLORS[0]),
-            ("rough", "turning from pixel to pixel", RETRAIN_COLORS[5]),
+            ("rough", "turning from pixel to pixel", RETRAIN_COLORS[4]),
             ("mean", "all pixels alike", RETRAIN_COLORS[1]),
         ),
         (4, 9, 9),

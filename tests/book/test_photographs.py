@@ -114,3 +114,11 @@ def test_a_page_says_on_which_photographs_it_was_computed(page, kept_run):
         "made", "cifar10"
     )
     assert "the kept reference run quick/made" in photographs.told("made", KEPT)
+
+
+def test_thumbnails_are_a_sets_own_photographs_and_none_of_a_kept_run(page):
+    base = next(iter(SETS))
+    told = photographs.thumbnails(base, ["class 1"], count=2)
+    assert list(told) == ["class 1"] and len(told["class 1"]) == 2
+    assert all(address.startswith("data:image/jpeg;base64,") for address in told["class 1"])
+    assert photographs.thumbnails(KEPT, ["class 1"]) == {}

@@ -31,6 +31,17 @@ def test_a_kept_alice_is_the_one_that_was_trained(tmp_path, monkeypatch):
     assert {name: part.shape for name, part in explained.maps.items()} == dict.fromkeys(
         METHODS, (7, 1, 8, 16)
     )
+    at = explained.maps["occlusion"][3, 0]
+    table = made_study().assign(bob_accuracy=0.5)
+    told = claim.redrawn({(0.5, 1): explained}, table)
+    left, right = told["maps"][0][0][3][METHODS.index("occlusion")]
+    shown = np.concatenate([np.reshape(left, (8, 8)), np.reshape(right, (8, 8))], 1)
+    np.testing.assert_allclose(shown, 100 * at / at.abs().max(), atol=0.51)
+    assert np.shape(told["pictures"]) == (7, 2, 64) and told["answers"][0][0][3].isdigit()
+    of_rho_and_k = table[(table.rho == 0.5) & (table.retrain == 1)]
+    assert told["shares"][0][0]["changed"]["mean"] == pytest.approx(
+        of_rho_and_k.share_changed.mean(), abs=1e-4
+    )
 
 
 # The verdict.

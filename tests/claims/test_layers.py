@@ -48,6 +48,16 @@ def test_both_halves_of_the_claim_hold_where_they_were_put():
     )
 
 
+def test_a_living_figure_is_told_the_mean_and_interval_at_each_cut():
+    curves = made([4, 2, 0])
+    told = layers.by_cut(curves)[1][2]
+    mean, low, high = (told[end] for end in ("mean", "low", "high"))
+    assert mean == pytest.approx(curves.accuracy[1, :, 2].mean(), abs=1e-4) and low < mean < high
+    assert told["share"] == 1
+    alone = layers.by_cut(made([4, 2, 0], seeds=1))[0][0]
+    assert alone["low"] is None and alone["high"] is None
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_neither_half_holds_on_shuffled_accuracies(seed):
     lower, indicative = layers.verdict(

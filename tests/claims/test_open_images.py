@@ -392,6 +392,20 @@ def test_the_pages_outcomes_are_those_computed_by_hand_from_its_table(page):
     assert page.glued["verdict"] == page.tables["open_images_claims"].verdict[0] == expected
 
 
+def test_a_cell_of_the_living_matrix_is_told_what_the_rows_say():
+    rows = made_rows()
+    told = claim.by_cell(rows)
+    hers, his = "|".join(told["tasks"][1]), "|".join(told["tasks"][4])
+    of_pair = rows[(rows.method == "Alice") & (rows.alice == hers)][his]
+    alone = rows[rows.method == "random network"][his].mean()
+    assert told["accuracy"][1][4][0] == pytest.approx(of_pair.mean(), abs=1e-4)
+    assert told["gain"][1][4] == pytest.approx(of_pair.mean() - alone, abs=1e-4)
+    assert told["rivals"]["random network"][4] == pytest.approx(alone, abs=1e-4)
+    assert (
+        told["near"][1][4] == rows[(rows.method == "wu-palmer") & (rows.alice == hers)][his].round(3).item()
+    )
+
+
 @pytest.mark.parametrize("slope", [-0.3, 0.0, 0.3])
 def test_made_rows_have_the_verdict_computed_by_hand(slope):
     rows = made_rows(slope=slope)

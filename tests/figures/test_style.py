@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from matplotlib.figure import Figure
 
 from reuselab.figures import style
@@ -33,6 +34,21 @@ def test_panels_are_parts_of_one_drawing_and_none_is_lost():
 def test_what_belongs_to_all_panels_has_a_strip_of_its_own():
     strip, *panels = widths(three(legend=True).panels)
     assert strip == 8 * 72 and len(panels) == 3
+
+
+@pytest.mark.hostile("input")
+def test_a_class_named_rho_is_no_symbol():
+    @style.drawn
+    def drawing():
+        made = Figure()
+        made.add_subplot().set(
+            xlabel="rho", ylabel=style.short("rho"), title=f"rho of {style.short('my rho')}"
+        )
+        return made
+
+    shown = drawing(caption=f"rho of {style.short('phi')}")
+    assert set(re.findall(">([^<]*)</text>", shown.svg)) >= {"ρ", "rho", "ρ of my rho"}
+    assert shown.caption == "ρ of phi"
 
 
 def test_letters_stand_for_their_names_and_for_no_part_of_a_word():

@@ -3,11 +3,12 @@
   const { figure, state, slider, numbers, plot, element, range, limited, fixed } = Living;
   const F = Formulas, DEGREE = Math.PI / 180;
   const degrees = (value) => `${fixed(value, 0)}°`;
+  const DIMENSIONS = [20, 50, 100, 200, 500, '∞'];
   const AXES = { x: [0, 2], y: [0, 2], width: 560, height: 330, xlabel: 'γ = n / d, target samples a dimension', ylabel: 'excess risk', xticks: [0, 0.5, 1, 1.5, 2], yticks: [0, 0.5, 1, 1.5, 2] };
 
   // simulated: degrees, sigmas, gammas, and for each method mean risks [gamma][degree][sigma].
   figure('deep_linear', (root, { palette, depths, simulated, theta, sigma }) => {
-    const held = state({ theta, sigma, depth: depths[0], length: 1, gamma: 0.5 });
+    const held = state({ theta, sigma, depth: depths[0], length: 1, gamma: 0.5, d: DIMENSIONS.length - 1 });
     const axes = plot(element(root, 'div', { class: 'rl-plots' }), AXES);
     const show = numbers(root, ['', 'risk', 'gain over scratch']);
     const sliders = element(root, 'div', { class: 'rl-sliders' });
@@ -16,10 +17,12 @@
     slider(sliders, held, { key: 'gamma', name: 'target samples a dimension', tex: '\\gamma', plain: 'γ', min: 0.01, max: 2, step: 0.01, ticks: [0.5, 1, 1.5, 2] });
     slider(sliders, held, { key: 'depth', name: 'layers', tex: 'L', plain: 'L', min: 2, max: 12, step: 1, ticks: [2, 4, 8, 12], text: (value) => fixed(value, 0) });
     slider(sliders, held, { key: 'length', name: 'length of the source vector', tex: '\\ell', plain: 'ℓ', min: 0.1, max: 2, step: 0.05, ticks: [0.5, 1, 1.5, 2] });
-    held.listen(({ theta: angle, sigma: noise, depth, length, gamma }) => {
+    slider(sliders, held, { key: 'd', name: 'dimensions, for scratch and linear transfer', tex: 'd', plain: 'd', stops: DIMENSIONS });
+    held.listen(({ theta: angle, sigma: noise, depth, length, gamma, d: place }) => {
+      const d = DIMENSIONS[Math.round(place)], endless = d === '∞';
       const risks = {
-        'from scratch': [palette.scratch, (g) => F.scratchLimit(g, noise)],
-        'linear transfer': [palette.linear, () => F.linearTransferLimit(angle * DEGREE)],
+        'from scratch': [palette.scratch, (g) => (endless ? F.scratchLimit(g, noise) : F.scratchRisk(g * d, d, noise))],
+        'linear transfer': [palette.linear, (g) => (endless ? F.linearTransferLimit(angle * DEGREE) : F.linearTransferRisk(g * d, d, angle * DEGREE, noise))],
         'fine-tuning': [palette.tuned, (g) => F.scratchLimit(g, noise) - F.fineTuningGain(g, angle * DEGREE, noise, Math.round(depth), 'flow', { length })],
         'best ridge from scratch': [palette.ridge, (g) => F.bestRidgeRisk(g, noise)],
       };

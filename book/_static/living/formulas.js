@@ -1,7 +1,8 @@
-// The closed forms of reuselab/theory/linear.py, theory/shallow.py and experiment/pairs.py, under the same names.
+// The closed forms of reuselab/theory/linear.py, shallow.py and relu.py there, and experiment/pairs.py, under the same names.
 // Angles are radians; gammaSource null is the infinite source sample.
 (() => {
   const square = (x) => x * x;
+  const rounded = (x) => (x % 1 === 0.5 && Math.round(x) % 2 ? Math.floor(x) : Math.round(x)); // halves to even, as NumPy
 
   // Two linear regressions.
 
@@ -24,10 +25,40 @@
     return { m: length * Math.min(gammaSource, 1), B: squaredNorm(gammaSource, sigmaSource, length) };
   }
 
-  function linearTransferLimit(theta, from) {
-    const { m, B } = source(from);
-    return square(Math.sin(theta)) + (1 - square(m) / B) * square(Math.cos(theta));
+  const scratchRisk = (n, d, sigma) => Math.max(1 - n / d, 0) + Math.min(n, d) * variance(sigma, Math.abs(n - d) - 1);
+
+  // F(1, q/2; d/2 + 1; -1 / noise^2), by the trapezium rule in log(t / (1 - t)) on its Euler integral.
+  function noiseShare(d, q, noise) {
+    if (noise <= 1e-12) return 0;
+    let sum = 0;
+    for (let i = 0; i <= 2200; i++) {
+      const x = 0.05 * i - 70, t = 1 / (1 + Math.exp(-x));
+      sum += t * Math.exp((-d / 2) * Math.log1p(Math.exp(x)) - (q / 2) * Math.log1p(t / square(noise)));
+    }
+    return (d / 2) * sum * 0.05;
   }
+
+  // Mean squared cosine between the learnt and the true source; d null is the limit of many dimensions.
+  function sourceOverlap(d, from = {}) {
+    const { gammaSource = null, sigmaSource = 0, length = 1 } = from, { m, B } = source(from);
+    if (d === null || gammaSource === null) return square(m) / B;
+    const rows = Math.max(rounded(gammaSource * d), 1), p = Math.min(rows, d);
+    return (p / d) * (1 - (1 - 1 / p) * noiseShare(d, Math.abs(rows - d) + 1, sigmaSource / length));
+  }
+
+  // Mean squared sine between target and learnt source.
+  function misfit(d, theta, from) {
+    const missed = 1 - sourceOverlap(d, from), beside = d === null ? 0 : missed / Math.max(d - 1, 1);
+    return (1 - beside) * square(Math.sin(theta)) + missed * square(Math.cos(theta));
+  }
+
+  function linearTransferRisk(n, d, theta, sigma, from) {
+    const s2 = misfit(d, theta, from);
+    return s2 + variance(Math.sqrt(s2 + square(sigma)), n - 2);
+  }
+
+  const linearTransferLimit = (theta, from, ridge = 0) =>
+    1 - ((1 + 2 * ridge) / square(1 + ridge)) * (1 - misfit(null, theta, from));
 
   const linearTransferGain = (gamma, theta, sigma, from) =>
     scratchLimit(gamma, sigma) - linearTransferLimit(theta, from);
@@ -91,6 +122,28 @@
     return { kl, w2: Math.sqrt(Math.max(sizes - 2 * nuclear(product), 0)) };
   }
 
+  // ReLU neurons, each a vector of two numbers.
+
+  function arcCosine([a, b], [c, d]) {
+    const norms = Math.hypot(a, b) * Math.hypot(c, d), phi = Math.abs(Math.atan2(a * d - b * c, a * c + b * d));
+    return (norms * (Math.sin(phi) + (Math.PI - phi) * Math.cos(phi))) / (2 * Math.PI);
+  }
+
+  // Share of the power of one neuron in the span of others: Cholesky's steps, the largest rest first, and none
+  // on what is spanned already.
+  function reluOverlap(target, features) {
+    const all = [...features, target], K = all.map((u) => all.map((w) => arcCosine(u, w)));
+    const last = features.length, power = K[last][last], left = new Set(features.keys());
+    while (left.size) {
+      const pivot = [...left].reduce((best, i) => (K[i][i] > K[best][best] ? i : best));
+      if (K[pivot][pivot] < 1e-9) break;
+      left.delete(pivot);
+      const row = [...K[pivot]];
+      for (const i of [...left, last]) all.forEach((_, j) => { K[i][j] -= (row[i] * row[j]) / row[pivot]; });
+    }
+    return 1 - K[last][last] / power;
+  }
+
   // Shallow models. spectrum: eigenvalues of the full coupling, and on its eigenvectors Alice's task (on her
   // group) and Bob's (on his), each [2k].
 
@@ -143,8 +196,8 @@
   const ceiling = (classes, rho) => rho + (1 - rho) / classes;
 
   globalThis.Formulas = {
-    scratchLimit, bestRidgeRisk, source, linearTransferLimit, linearTransferGain, fineTuningScale, fineTuningGain,
-    linearBoundary, fineTuningBoundary, distances, theory, accuracy, rightSign, tuned, mixing, pixelCorrelation,
+    scratchLimit, scratchRisk, bestRidgeRisk, source, sourceOverlap, linearTransferRisk, linearTransferLimit, linearTransferGain, fineTuningScale, fineTuningGain,
+    linearBoundary, fineTuningBoundary, distances, arcCosine, reluOverlap, theory, accuracy, rightSign, tuned, mixing, pixelCorrelation,
     mutualInformation, ceiling,
   };
 })();

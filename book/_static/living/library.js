@@ -20,6 +20,9 @@
     return value.toFixed(digits).replace('-', '−');
   };
 
+  // A colour for text: halfway to the page's ink, so that it is read on light and dark ground.
+  const ink = (shade) => `color-mix(in srgb, ${shade} 50%, currentColor)`;
+
   // Values by name; who listens is called after each change, and once now.
   function state(values) {
     const listeners = [];
@@ -54,8 +57,13 @@
   }
 
   // spec: key, name, tex, plain (the symbol in letters), min, max, step, ticks [value or [value, word]],
-  // text(value) for eyes and screen readers, play: whether a button sweeps it.
-  function slider(parent, held, spec) {
+  // text(value) for eyes and screen readers, play: whether a button sweeps it, or 'at once'.
+  // stops: the only values that there are, in place of min to ticks; then the state holds the place of one.
+  function slider(parent, held, { stops, ...spec }) {
+    if (stops) {
+      const words = stops.map((stop) => (spec.text ?? String)(stop));
+      Object.assign(spec, { min: 0, max: stops.length - 1, step: 1, ticks: stops.map((stop, i) => [i, String(stop)]), text: (place) => words[Math.round(place)] });
+    }
     const { key, name, min, max, step, ticks = [], text = (value) => fixed(value) } = spec;
     const box = element(parent, 'div', { class: 'rl-slider' });
     const label = element(box, 'label', {}, `${name} `);
@@ -65,7 +73,7 @@
     const marks = element(label, 'span', { class: 'rl-ticks', 'aria-hidden': 'true' });
     for (const tick of ticks) {
       const [at, word] = Array.isArray(tick) ? tick : [tick, String(tick)];
-      element(marks, 'span', { style: `left: ${(100 * (at - min)) / (max - min)}%` }, word);
+      element(marks, 'span', { style: `left: ${(100 * (at - min)) / (max - min || 1)}%` }, word);
     }
     input.addEventListener('input', () => held.set({ [key]: Number(input.value) }));
     held.listen((values) => {
@@ -73,18 +81,18 @@
       shown.textContent = text(values[key]);
       input.setAttribute('aria-valuetext', text(values[key]));
     });
-    if (spec.play) player(box, held, spec);
+    if (spec.play) player(box, held, input, spec);
     return input;
   }
 
-  // Sweeps a slider from end to end in five seconds; where motion is unwelcome, a press goes one tenth further.
-  function player(parent, held, { key, name, min, max }) {
+  // Sweeps a slider from end to end in five seconds; where motion is unwelcome, a press goes one tenth or step further.
+  function player(parent, held, input, { key, name, min, max, step, play }) {
     const still = matchMedia('(prefers-reduced-motion: reduce)');
     const button = element(parent, 'button', { type: 'button', class: 'rl-play' });
     let running = 0;
     const told = () => {
       const word = still.matches ? 'step' : running ? 'stop' : 'play';
-      button.textContent = { step: '⏭', stop: '⏸', play: '▶' }[word];
+      button.textContent = { step: '▶|', stop: '■', play: '▶' }[word];
       button.setAttribute('aria-label', `${word}: ${name}`);
     };
     const stop = () => {
@@ -94,7 +102,7 @@
     };
     button.addEventListener('click', () => {
       const from = held.values[key] >= max ? min : held.values[key];
-      if (still.matches) return held.set({ [key]: Math.min(max, from + (max - min) / 10) });
+      if (still.matches) return held.set({ [key]: Math.min(max, from + Math.max(step, (max - min) / 10)) });
       if (running) return stop();
       let start;
       const move = (now) => {
@@ -108,7 +116,9 @@
       told();
     });
     still.addEventListener('change', stop);
+    input.addEventListener('input', stop);
     told();
+    if (play === 'at once' && !still.matches) button.click();
   }
 
   function choice(parent, held, { key, name, options }) {
@@ -136,9 +146,27 @@
     };
   }
 
+  // Two images of side x side beside each other over their labels; what it returns draws them: grey levels row by row
+  // of either half, the level that is white, and for each half how bright it is.
+  function pair(parent, side) {
+    const box = element(parent, 'figure'), canvas = element(box, 'canvas', { width: 2 * side, height: side, role: 'img' });
+    const caption = element(box, 'figcaption'), context = canvas.getContext('2d'), image = context.createImageData(2 * side, side);
+    return (halves, white, words, bright = [1, 1]) => {
+      halves.forEach((half, which) => half.forEach((value, k) => {
+        const shade = (255 * value * bright[which]) / white;
+        image.data.set([shade, shade, shade, 255], 4 * (2 * side * Math.floor(k / side) + side * which + (k % side)));
+      }));
+      context.putImageData(image, 0, 0);
+      caption.textContent = words;
+      canvas.setAttribute('aria-label', `A pair: ${words}`);
+    };
+  }
+
   // SVG axes over x [low, high] and y [low, high]. What is drawn is cleared by `clear`; handles stay.
-  function plot(parent, { x, y, width = 340, height = 300, title = '', xlabel = '', ylabel = '', xticks = [], yticks = [] }) {
+  // It is no wider than its place, so that words stay legible on a phone.
+  function plot(parent, { x, y, width: wished = 340, height = 300, title = '', xlabel = '', ylabel = '', xticks = [], yticks = [] }) {
     const [left, right, top, bottom] = [ylabel || yticks.length ? 46 : 8, 10, title ? 24 : 10, xlabel || xticks.length ? 42 : 8];
+    const width = Math.min(wished, Math.max(parent.clientWidth, 260));
     const [w, h] = [width - left - right, height - top - bottom];
     const svg = element(parent, 'svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', class: 'rl-plot', style: `max-width: ${1.25 * width}px` });
     const px = (value) => ((value - x[0]) / (x[1] - x[0])) * w, py = (value) => h - ((value - y[0]) / (y[1] - y[0])) * h;
@@ -163,7 +191,7 @@
       write(frame, -8, py(tick) + 4, String(tick).replace('-', '−'), { 'text-anchor': 'end' });
     }
     if (xticks.length) element(frame, 'line', { x1: 0, x2: w, y1: h, y2: h });
-    if (yticks.length) element(frame, 'line', { x1: 0, x2: 0, y1: 0, y2: h });
+    if (yticks.length) element(frame, 'line', { x1: 0, x2: 0, y1: py(Math.max(...yticks)), y2: py(Math.min(...yticks)) });
     const handles = element(svg, 'g', { transform: `translate(${left} ${top})` });
     return {
       svg,
@@ -182,9 +210,16 @@
         }
         return element(area, 'path', { d, fill: 'none', stroke: color, 'stroke-width': 2, ...look });
       },
+      // A frame on top of all, one for each name, moved when it is drawn again.
+      frame(name, a, b, across, up) {
+        const made = handles.querySelector(`[data-name=${name}]`) ?? element(handles, 'rect', { 'data-name': name, class: 'rl-cursor' });
+        for (const [side, value] of Object.entries({ x: px(a), y: py(b), width: px(across) - px(a), height: py(up) - py(b) })) made.setAttribute(side, value);
+      },
+      // A rectangle between two corners.
+      box: (a, b, across, up, look) => element(area, 'rect', { x: px(a), y: py(up), width: px(across) - px(a), height: py(b) - py(up), ...look }),
       dot: (a, b, color = 'currentColor', r = 4) => element(area, 'circle', { cx: px(a), cy: py(b), r, fill: color }),
       circle: (a, b, radius, look) => element(area, 'circle', { cx: px(a), cy: py(b), r: px(x[0] + radius), fill: 'none', stroke: 'currentColor', ...look }),
-      text: (a, b, words, more) => write(area, px(a), py(b), words, { fill: 'currentColor', ...more }),
+      text: (a, b, words, more) => write(area, px(a), py(b), words, { ...more, fill: more?.fill ? ink(more.fill) : 'currentColor' }),
       // Colours color(x, y) = [red, green, blue, opacity], each to 255, over the whole area.
       field(columns, rows, color) {
         const canvas = document.createElement('canvas');
@@ -213,6 +248,49 @@
     };
   }
 
+  // The blocks of a network in a row from the image to the head, with the freeze line through them: the state's
+  // `retrain`, one of `cuts`, is the number of blocks right of it, Bob's. By finger, mouse and arrow keys.
+  // Above the blocks y goes from 0 to 1 for what else is drawn there, at x = the number of blocks left of a cut.
+  function network(parent, held, { names, cuts, palette, tall, words, ...looks }) {
+    const count = names.length, low = tall ? -0.5 : -2;
+    const axes = plot(parent, { x: [-0.4, count + 0.4], y: [low, tall ? 1.06 : 0.3], width: 400, height: tall ? 330 : 110, ...looks });
+    const { svg } = axes, nearest = (retrain) => cuts.reduce((best, cut) => (Math.abs(cut - retrain) < Math.abs(best - retrain) ? cut : best));
+    const at = (y) => (tall ? y : 4 * y), label = (name) => (name.length > 7 || count > 7 ? '' : name);
+    const paint = (hers) => (hers ? { fill: palette.alice, stroke: palette.alice } : { fill: palette.bob, stroke: palette.bob });
+    for (const [name, value] of Object.entries({ tabindex: 0, role: 'slider', 'aria-label': 'freeze line: blocks that stay Alice’s', 'aria-valuemin': count - Math.max(...cuts), 'aria-valuemax': count - Math.min(...cuts) })) svg.setAttribute(name, value);
+    svg.classList.add('rl-freeze');
+    const moved = (event) => held.set({ retrain: nearest(count - axes.at(event)[0]) });
+    svg.addEventListener('pointerdown', (event) => {
+      svg.setPointerCapture(event.pointerId);
+      moved(event);
+    });
+    svg.addEventListener('pointermove', (event) => svg.hasPointerCapture(event.pointerId) && moved(event));
+    svg.addEventListener('keydown', (event) => {
+      const sorted = [...cuts].sort((a, b) => b - a), place = sorted.indexOf(held.values.retrain);
+      const to = { ArrowLeft: place - 1, ArrowDown: place - 1, ArrowRight: place + 1, ArrowUp: place + 1, Home: 0, End: cuts.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      held.set({ retrain: sorted[limited(to, 0, cuts.length - 1)] });
+    });
+    return {
+      axes,
+      draw(retrain) {
+        const frozen = count - retrain;
+        axes.clear();
+        names.forEach((name, i) => {
+          axes.box(i + 0.06, at(-0.28), i + 0.94, at(-0.1), { rx: 6, 'stroke-width': 2, 'fill-opacity': 0.3, ...paint(i < frozen) });
+          axes.text(i + 0.5, at(-0.21), label(name), { style: 'stroke: none' });
+        });
+        if (frozen) axes.text(frozen / 2, at(-0.4), frozen > 1 ? 'Alice’s, frozen' : 'Alice’s', { fill: palette.alice });
+        if (retrain) axes.text(frozen + retrain / 2, at(-0.4), retrain > 1 ? 'Bob retrains' : 'Bob’s', { fill: palette.bob });
+        axes.line([[frozen, low], [frozen, tall ? 1.06 : 0.3]], 'currentColor', { 'stroke-width': 2, 'stroke-dasharray': '6 4' });
+        axes.dot(frozen, at(-0.19), 'currentColor', 8);
+        svg.setAttribute('aria-valuenow', frozen);
+        svg.setAttribute('aria-valuetext', words(retrain));
+      },
+    };
+  }
+
   function start(root) {
     if (root.classList.contains('rl-alive') || !figures[root.dataset.figure]) return;
     const alive = element(root, 'div', { class: 'rl-living-parts' });
@@ -221,7 +299,7 @@
   }
 
   globalThis.Living = {
-    element, range, limited, fixed, state, slider, choice, numbers, plot, symbol,
+    element, range, limited, fixed, ink, state, slider, choice, numbers, pair, plot, network, symbol,
     figure(name, draw) { figures[name] = draw; },
   };
 

@@ -1,6 +1,6 @@
 // The generator's law, and pairs of images redrawn as rho and phi move.
 (() => {
-  const { figure, state, slider, numbers, plot, element, range, fixed } = Living;
+  const { figure, state, slider, numbers, pair, plot, element, range, fixed } = Living;
   const F = Formulas;
 
   // images: grey levels, row by row, of Alice's, Bob's if he has her class, and Bob's if not, for each pair;
@@ -9,10 +9,7 @@
     const held = state({ rho: 0.4, phi: 0, share });
     const panels = element(root, 'div', { class: 'rl-plots' });
     const gallery = element(panels, 'div', { class: 'rl-pairs' });
-    const canvases = images.map(() => {
-      const box = element(gallery, 'figure'), canvas = element(box, 'canvas', { width: 2 * side, height: side, role: 'img' });
-      return [canvas, element(box, 'figcaption')];
-    });
+    const drawings = images.map(() => pair(gallery, side));
     const law = plot(panels, { x: [0, 1], y: [-1, 1], title: 'correlation of facing pixels', xlabel: 'ρ', xticks: [0, 0.25, 0.5, 0.75, 1], yticks: [-1, -0.5, 0, 0.5, 1] });
     const show = numbers(root, ['', 'value']);
     const sliders = element(root, 'div', { class: 'rl-sliders' });
@@ -22,19 +19,12 @@
     held.listen(({ rho, phi, share: between }) => {
       const [u, v] = F.mixing(phi), [[m1, s1], [m2, s2]] = statistics;
       images.forEach(([first, same, other], i) => {
-        const equal = chosen[i] < rho, second = equal ? same : other, [canvas, caption] = canvases[i];
-        const context = canvas.getContext('2d'), image = context.createImageData(2 * side, side);
-        first.forEach((grey, k) => {
+        const equal = chosen[i] < rho, second = equal ? same : other;
+        const mixed = first.map((grey, k) => {
           const z1 = s1[k] > 0 ? (grey - m1[k]) / s1[k] : 0, z2 = s2[k] > 0 ? (second[k] - m2[k]) / s2[k] : 0;
-          const halves = [m1[k] + s1[k] * (u * z1 + v * z2), m2[k] + s2[k] * (v * z1 + u * z2)];
-          halves.forEach((value, half) => {
-            const shade = (255 * value) / white, place = 2 * side * Math.floor(k / side) + side * half + (k % side);
-            image.data.set([shade, shade, shade, 255], 4 * place);
-          });
+          return [m1[k] + s1[k] * (u * z1 + v * z2), m2[k] + s2[k] * (v * z1 + u * z2)];
         });
-        context.putImageData(image, 0, 0);
-        caption.textContent = `${labels[i][0]}, ${labels[i][equal ? 1 : 2]}`;
-        canvas.setAttribute('aria-label', `A pair of classes ${caption.textContent}`);
+        drawings[i]([0, 1].map((half) => mixed.map((both) => both[half])), white, `${labels[i][0]}, ${labels[i][equal ? 1 : 2]}`);
       });
       law.clear();
       law.line([[0, 0], [1, 0]], 'currentColor', { 'stroke-width': 0.8 });

@@ -76,6 +76,36 @@
     });
   });
 
+  // A source learnt from finitely many samples, in finitely many dimensions.
+  figure('finite', (root, { palette, sigma_source: sigmaSource, theta }) => {
+    const dimensions = [10, 20, 50, 100, 200, 500, '∞'];
+    const held = state({ gammaSource: 1.5, sigmaSource, d: 1, theta, ridge: 0 });
+    const axes = plot(element(root, 'div', { class: 'rl-plots' }), { x: [0, 4], y: [0, 1.02], width: 480, height: 300, title: 'mean squared cosine of learnt and true source', xlabel: 'γₛ = nₛ / d, source samples a dimension', xticks: [0, 1, 2, 3, 4], yticks: [0, 0.25, 0.5, 0.75, 1] });
+    const show = numbers(root, ['', 'value']);
+    const sliders = element(root, 'div', { class: 'rl-sliders' });
+    slider(sliders, held, { key: 'gammaSource', name: 'source samples a dimension', tex: '\\gamma_s', plain: 'γₛ', min: 0.1, max: 4, step: 0.05, ticks: [1, 2, 3, 4], play: true });
+    slider(sliders, held, { key: 'sigmaSource', name: 'noise of the source', tex: '\\sigma_s', plain: 'σₛ', min: 0.05, max: 1.5, step: 0.05, ticks: [0.5, 1, 1.5], play: true });
+    slider(sliders, held, { key: 'd', name: 'dimensions', tex: 'd', plain: 'd', stops: dimensions });
+    slider(sliders, held, { key: 'theta', name: 'angle between source and target', tex: '\\theta', plain: 'θ', min: 0, max: 180, step: 1, ticks: [0, 45, 90, 135, 180], text: degrees });
+    slider(sliders, held, { key: 'ridge', name: 'ridge on the one coefficient', tex: '\\lambda', plain: 'λ', min: 0, max: 3, step: 0.05, ticks: [0, 1, 2, 3] });
+    held.listen(({ gammaSource, sigmaSource: noise, d: place, theta: angle_, ridge }) => {
+      const at = dimensions[Math.round(place)], d = at === '∞' ? null : at, from = (g) => ({ gammaSource: g, sigmaSource: noise });
+      const exact = F.sourceOverlap(d, from(gammaSource)), limit = F.sourceOverlap(null, from(gammaSource));
+      axes.clear();
+      axes.line(range(0.02, 4, 200).map((g) => [g, F.sourceOverlap(null, from(g))]), palette.chance, { 'stroke-dasharray': '5 4' });
+      axes.line(range(0.1, 4, 79).map((g) => [g, F.sourceOverlap(d, from(g))]), palette.alice);
+      axes.dot(gammaSource, exact, palette.alice, 6);
+      axes.text(3.9, 0.14, d ? `exact, d = ${d}` : 'the limit', { fill: palette.alice, 'text-anchor': 'end' });
+      axes.text(3.9, 0.05, 'dashed: the limit', { fill: palette.chance, 'text-anchor': 'end' });
+      show([
+        ['ω, exact', fixed(exact, 3)], ['ω, the limit m² / B', fixed(limit, 3)],
+        ['limit risk of linear transfer', fixed(F.linearTransferLimit(angle_ * DEGREE, from(gammaSource), ridge), 3)],
+        ['with a source known perfectly', fixed(F.linearTransferLimit(angle_ * DEGREE, {}, ridge), 3)],
+      ]);
+      axes.describe(`At γₛ ${fixed(gammaSource)} the mean squared cosine is ${fixed(exact)}, in the limit ${fixed(limit)}.`);
+    });
+  });
+
   // Source vectors at one distance from the target lie on a circle round it.
   figure('distances', (root, { palette, sigma }) => {
     const held = state({ distance: 0.9, round: 90, sigma, gamma: 0.5, hold: true });

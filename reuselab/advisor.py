@@ -3,16 +3,16 @@
 First what frozen outputs tell (`estimates`), then a race among the cuts and a network from scratch: all train
 for up to an eighth of the recipe's epochs, the better half for up to a quarter, the better half of those for
 up to half. Each is judged on images held out, on up to four parts of them in turn. A training step of every
-cut is timed beforehand, so that all take part in the first round within the budget (`_within`, `_race`).
+cut is timed beforehand, so that all take part in the first round within the budget (`_within`, `race`).
 The rule by which the race is read is `recommended`.
 """
 
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -87,12 +87,11 @@ def advise(
     candidate can be tried.
     """
     BUDGET("budget", budget)
-    start = time.perf_counter()
+    start, how = time.perf_counter(), Training(recipe, init, seed)
     alice, shown = _checked(network, images, labels)
-    problem, costs = _within(alice, shown, labels, recipe, init, seed, budget)
-    rows = _race(problem, recipe, init, seed, costs, budget - (time.perf_counter() - start))
+    problem, costs = _within(alice, shown, labels, how, budget)
+    last = race(problem, how, costs, budget - (time.perf_counter() - start))
     told = _estimates(problem, seed, COARSE)
-    last = rows.groupby(["retrain", "init"], as_index=False).last()
     last["seconds"] *= shown[0].numel() / problem.below[len(alice)][0].numel()
     finalists = last[last.epochs == last.epochs.max()]
     chosen, best = (
@@ -143,7 +142,7 @@ def _sentence(chosen: Any, best: Any, blocks: int) -> str:
     )
 
 
-def _shrunk(shown: Tensor, problem: "_Problem") -> str:
+def _shrunk(shown: Tensor, problem: "Problem") -> str:
     """What to add where images were shrunk."""
     side, full = problem.below[len(problem.alice)].shape[2], shown.shape[2]
     return f" To keep to the budget, images were shrunk from {full} to {side} pixels." if side < full else ""
@@ -158,7 +157,7 @@ def estimates(
     cross-validated), logme, h_score, r2, alignment (of `features`), and leep and nce of her whole network, in
     every row. Features are averaged to at most 4 x 4 places. Raises ValueError as `advise` does.
     """
-    return _estimates(_problem(*_checked(network, images, labels), labels), seed)
+    return _estimates(problem_of(*_checked(network, images, labels), labels), seed)
 
 
 def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed: int = 0) -> pd.DataFrame:
@@ -175,32 +174,18 @@ def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed
     return ranked.sort_values(["probe", "logme"], ascending=False, ignore_index=True)
 
 
-def race(
-    network: nn.Module,
-    images: Tensor | train.Images,
-    labels: Tensor,
-    recipe: train.Recipe,
-    *,
-    init: str = ALICE,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """The record of a race in which nobody drops out, from which any race can be replayed.
+@dataclass(frozen=True)
+class Training:
+    """How candidates train: Bob's recipe, where retrained blocks start, the seed, and what clock is read."""
 
-    A row a candidate and a round, whole trainings among them: retrain, init, epochs, accuracy with its
-    interval low, high, judged (a quarter of the images), probability (mean, of the true class), and seconds
-    of a whole training as this round tells them. Raises ValueError as `advise` does.
-    """
-    problem = _problem(*_checked(network, images, labels), labels)
-    parts = _parts(problem.labels, seed)[:1]
-    return pd.DataFrame(
-        _round(problem, candidate, max(1, recipe.epochs // part), recipe, parts, seed)
-        for part in (*RUNGS, 1)
-        for candidate in _candidates(len(problem.alice), init)
-    )
+    recipe: train.Recipe
+    init: str = ALICE
+    seed: int = 0
+    clock: Callable[[], float] = field(default_factory=lambda: time.perf_counter)
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """Alice's network and, by the number of blocks above, what her frozen blocks make of Bob's images."""
 
     alice: Network
@@ -224,7 +209,7 @@ def _checked(network: nn.Module, images: Tensor | train.Images, labels: Tensor) 
 
 
 @torch.no_grad()
-def _problem(alice: Network, x: Tensor, labels: Tensor) -> _Problem:
+def problem_of(alice: Network, x: Tensor, labels: Tensor) -> Problem:
     below = {len(alice): x}
     shape = " x ".join(map(str, x.shape[1:]))
     try:
@@ -234,30 +219,30 @@ def _problem(alice: Network, x: Tensor, labels: Tensor) -> _Problem:
     except RuntimeError as error:
         reason = (str(error) or "no reason given").splitlines()[0]
         raise ValueError(f"the network does not take images of {shape}: {reason}") from None
-    return _Problem(alice, below, labels.cpu(), below.pop(0).flatten(1))
+    return Problem(alice, below, labels.cpu(), below.pop(0).flatten(1))
 
 
 def _within(
-    alice: Network, shown: Tensor, labels: Tensor, recipe: train.Recipe, init: str, seed: int, budget: float
-) -> tuple[_Problem, dict[int, float]]:
+    alice: Network, shown: Tensor, labels: Tensor, how: Training, budget: float
+) -> tuple[Problem, dict[int, float]]:
     """The problem, with images small enough for the budget, and what an epoch takes, by blocks to retrain."""
     start = time.perf_counter()
     x, enough = shown, SHARES[0] * SAFE * budget / FEWEST_EPOCHS
     while _takes(alice, smaller := F.avg_pool2d(x, 2)):
-        costs = _costs(alice, x, labels, recipe, init, seed, enough)
+        costs = costs_of(alice, x, labels, how, enough)
         if len(costs) == len(alice):
             break
         x = smaller
     else:
-        costs = _costs(alice, x, labels, recipe, init, seed, math.inf)
-    first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), init))
+        costs = costs_of(alice, x, labels, how)
+    first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), how.init))
     spent = time.perf_counter() - start
     if first > SAFE * (budget - spent):
         raise ValueError(
             f"a budget of {budget:.0f} s is too small: to try each candidate once takes about "
             f"{first / SAFE + spent + 1:.0f} s with these {len(labels)} images on this machine"
         )
-    return _problem(alice, x, labels), costs
+    return problem_of(alice, x, labels), costs
 
 
 @torch.no_grad()
@@ -271,28 +256,28 @@ def _takes(alice: Network, images: Tensor) -> bool:
     return True
 
 
-def _costs(
-    alice: Network, x: Tensor, labels: Tensor, recipe: train.Recipe, init: str, seed: int, enough: float
+def costs_of(
+    alice: Network, x: Tensor, labels: Tensor, how: Training, enough: float = math.inf
 ) -> dict[int, float]:
     """Seconds of an epoch on all images by the number of blocks retrained, the dearest first.
 
     From one training step of each; ends where all candidates so far take more than `enough`.
     """
-    few = torch.linspace(0, len(labels) - 1, min(recipe.batch, len(labels))).long()
-    problem, steps = _problem(alice, x[few], labels[few]), len(labels) / len(few)
+    few = torch.linspace(0, len(labels) - 1, min(how.recipe.batch, len(labels))).long()
+    problem, steps = problem_of(alice, x[few], labels[few]), len(labels) / len(few)
     costs: dict[int, float] = {}
     for retrain in range(len(alice), 0, -1):
-        costs[retrain] = steps * _step(problem, retrain, recipe, seed)
-        if sum(costs.get(k, 0) for k, _ in _candidates(len(alice), init)) > enough:
+        costs[retrain] = steps * _step(problem, retrain, how)
+        if sum(costs.get(k, 0) for k, _ in _candidates(len(alice), how.init)) > enough:
             break
     return costs
 
 
-def _step(problem: _Problem, retrain: int, recipe: train.Recipe, seed: int) -> float:
+def _step(problem: Problem, retrain: int, how: Training) -> float:
     """Seconds of a training step on all of the problem's images."""
     everything = torch.arange(len(problem.labels))
-    one = replace(recipe, epochs=1, batch=max(2, len(everything)))
-    return _trained(problem, (retrain, ALICE), one, everything, seed)[1]
+    one = replace(how.recipe, epochs=1, batch=max(2, len(everything)))
+    return _trained(problem, (retrain, ALICE), replace(how, recipe=one), everything)[1]
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
@@ -311,7 +296,7 @@ def _check(images: Tensor, labels: Tensor) -> None:
         )
 
 
-def _estimates(problem: _Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
+def _estimates(problem: Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
     labels = problem.labels.numpy()
     hers = problem.outputs.softmax(1).double().numpy()
     of_head = {"leep": transferability.leep(hers, labels)}
@@ -350,33 +335,37 @@ def _candidates(blocks: int, init: str) -> list[tuple[int, str]]:
     return [*cuts, *([(blocks, ALICE)] if init == ALICE else []), (blocks, FRESH)]
 
 
-def _race(
-    problem: _Problem, recipe: train.Recipe, init: str, seed: int, costs: dict[int, float], budget: float
-) -> pd.DataFrame:
-    """Rows as in `race` of the rounds that the budget allows, each with half of the candidates before."""
-    start, parts = time.perf_counter(), _parts(problem.labels, seed)
-    running = _candidates(len(problem.alice), init)
+def race(problem: Problem, how: Training, costs: Mapping[int, float], budget: float) -> pd.DataFrame:
+    """The last round of each candidate: a row each, as in the first columns of `advise`'s table.
+
+    costs: of `costs_of`. Each round that the budget, in seconds, allows has half of the candidates before.
+    """
+    start, parts = how.clock(), _parts(problem.labels, how.seed)
+    running = _candidates(len(problem.alice), how.init)
     seconds = {candidate: costs[candidate[0]] for candidate in running}  # of an epoch
     rows: list[dict[str, Any]] = []
     epochs, repeats = 0, 1
     for part, share in zip(RUNGS, SHARES):
-        left = SAFE * budget - (time.perf_counter() - start)
+        left = SAFE * budget - (how.clock() - start)
         cost = sum(seconds[candidate] for candidate in running)
-        planned = _planned(cost, share * left, max(1, recipe.epochs // part), len(parts))
+        planned = _planned(cost, share * left, max(1, how.recipe.epochs // part), len(parts))
         if rows and (planned[0] <= epochs or planned[1] < repeats):
             break
         epochs, repeats = planned
         entered: list[dict[str, Any]] = []
         for candidate in running:
-            if rows and time.perf_counter() - start > budget:
-                return pd.DataFrame(rows)  # an unfinished round tells nothing beside the one before it
-            entered.append(_round(problem, candidate, epochs, recipe, parts[:repeats], seed))
-            seconds[candidate] = entered[-1]["seconds"] / recipe.epochs
+            if rows and how.clock() - start > budget:
+                entered = []  # an unfinished round tells nothing beside the one before it
+                break
+            entered.append(_round(problem, candidate, epochs, parts[:repeats], how))
+            seconds[candidate] = entered[-1]["seconds"] / how.recipe.epochs
+        if not entered:
+            break
         rows += entered
         ranked = sorted(entered, key=lambda row: (row["accuracy"], row["probability"]), reverse=True)
         running = [(row["retrain"], row["init"]) for row in ranked[: max(2, (len(ranked) + 1) // 2)]]
         running.sort(key=lambda candidate: (candidate[0], candidate[1] == FRESH))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).groupby(["retrain", "init"], as_index=False).last()
 
 
 def _planned(cost: float, seconds: float, wanted: int, most: int) -> tuple[int, int]:
@@ -397,23 +386,23 @@ def _parts(labels: Tensor, seed: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def _round(
-    problem: _Problem,
+    problem: Problem,
     candidate: tuple[int, str],
     epochs: int,
-    recipe: train.Recipe,
     parts: list[tuple[Tensor, Tensor]],
-    seed: int,
+    how: Training,
 ) -> dict[str, Any]:
     """A row of `race`: one candidate trained for so many epochs beside each of the parts held out."""
     retrain, init = candidate
+    brief = replace(how, recipe=replace(how.recipe, epochs=epochs))
     right, chances, seconds = 0, [], 0.0
     for learn, judged in parts:
-        top, spent = _trained(problem, candidate, replace(recipe, epochs=epochs), learn, seed)
+        top, spent = _trained(problem, candidate, brief, learn)
         asked = _shown(problem, retrain, judged)
         told = train.predict(top, asked).float().softmax(1).cpu()
         right += int((told.argmax(1) == asked.labels).sum())
         chances.append(told[torch.arange(len(judged)), asked.labels])
-        seconds += spent * recipe.epochs / epochs * len(problem.labels) / len(learn) / len(parts)
+        seconds += spent * how.recipe.epochs / epochs * len(problem.labels) / len(learn) / len(parts)
     chance = torch.cat(chances)
     bounds = binomtest(right, len(chance)).proportion_ci(method="wilson")
     return {
@@ -430,19 +419,19 @@ def _round(
 
 
 def _trained(
-    problem: _Problem, candidate: tuple[int, str], recipe: train.Recipe, learn: Tensor, seed: int
+    problem: Problem, candidate: tuple[int, str], how: Training, learn: Tensor
 ) -> tuple[Network, float]:
     """The candidate's retrained blocks, and the seconds that their training took."""
     retrain, init = candidate
-    bob = models.reuse(problem.alice, fresh(problem.alice, problem.classes, seed), retrain, init)
+    bob = models.reuse(problem.alice, fresh(problem.alice, problem.classes, how.seed), retrain, init)
     top = Network(OrderedDict(list(bob.named_children())[-retrain:]))
     known = _shown(problem, retrain, learn)
-    start = time.perf_counter()
-    train.train(top, known, known.labels, recipe, seed)
-    return top, time.perf_counter() - start
+    start = how.clock()
+    train.train(top, known, known.labels, how.recipe, how.seed)
+    return top, how.clock() - start
 
 
-def _shown(problem: _Problem, retrain: int, index: Tensor) -> Photos:
+def _shown(problem: Problem, retrain: int, index: Tensor) -> Photos:
     return Photos(problem.below[retrain][index], problem.labels[index], index, 0.0, 1.0)
 
 

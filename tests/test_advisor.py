@@ -137,13 +137,6 @@ def test_where_there_is_time_every_image_is_held_out_once():
     assert (told.table.judged == 24).all()
 
 
-def test_the_record_of_a_race_holds_every_candidate_in_every_round():
-    images, labels = problem(n=24)
-    record = advisor.race(network(blind()), images, labels, Recipe(epochs=8, batch=20))
-    assert sorted(record.epochs.unique()) == [1, 2, 4, 8]
-    assert (record.groupby("epochs").size() == 4).all()
-
-
 def test_torchvisions_networks_are_cut_by_the_rule_and_left_as_they_were():
     net = torchvision.models.mobilenet_v2(num_classes=5)
     before = {name: weight.clone() for name, weight in net.state_dict().items()}

@@ -114,22 +114,27 @@ def test_a_round_takes_as_many_parts_as_time_allows_and_else_fewer_epochs(cost, 
     assert advisor._planned(cost, seconds, wanted=3, most=4) == round_
 
 
-def finalists(*rows):
-    return pd.DataFrame(rows, columns=["retrain", "init", "accuracy", "low"])
+def finalists(error, *rows):
+    """Rows of a race whose accuracies have the standard error `error`."""
+    table = pd.DataFrame(rows, columns=["retrain", "accuracy", "alignment"])
+    return table.assign(low=table.accuracy - 2 * error, high=table.accuracy + 2 * error)
 
 
 @pytest.mark.parametrize(
-    "rows, advised",
+    "error, rows, advised",
     [
-        ([(1, "alice", 0.80, 0.70), (2, "alice", 0.84, 0.74)], 0),  # within one standard error
-        ([(1, "alice", 0.70, 0.60), (2, "alice", 0.84, 0.74)], 1),
-        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.78, 0.68)], 0),  # scratch does not clearly win
-        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.84, 0.74)], 1),
-        ([(1, "fresh", 0.30, 0.20), (2, "fresh", 0.84, 0.74)], 1),  # all but one block fresh is no scratch
+        (0.10, [(1, 0.80, 0.6), (2, 0.84, 0.4)], 0),  # few images: the features decide
+        (0.001, [(1, 0.80, 0.6), (2, 0.84, 0.4)], 1),  # many: the accuracy does
+        (0.10, [(1, 0.80, 0.4), (2, 0.84, 0.4)], 1),
+        (0.10, [(3, 0.80, 0.4), (2, 0.80, 0.4)], 1),  # equals: the fewest blocks
     ],
 )
-def test_the_fewest_blocks_are_advised_that_are_not_clearly_worse_and_scratch_only_if_it_wins(rows, advised):
-    assert advisor.recommended(finalists(*rows), blocks=3) == advised
+def test_the_features_decide_where_few_images_tell_no_accuracies_apart(error, rows, advised):
+    assert advisor.recommended(finalists(error, *rows)) == advised
+
+
+def test_without_weight_the_accuracy_alone_decides():
+    assert advisor.recommended(finalists(0.1, (1, 0.80, 0.9), (2, 0.81, 0.1)), weight=0) == 1
 
 
 def test_where_there_is_time_every_image_is_held_out_once():

@@ -46,7 +46,7 @@ SMALLEST = 64
 SIDE, COARSE = 4, 2  # features are pooled to at most so many places a side; COARSE where seconds count
 BATCH = 64
 # Standard errors of an accuracy that a whole unit of alignment counts for: the one number that was fitted, on
-# pilot problems of digits (seeds 7 and 8, out of 0, 5, 10, 20 and 40); `claims.advised` judges it on others.
+# pilot problems of digits (seeds 7 and 8, out of 0, 5, 10, 20 and 40); `claims.trials` judges it on others.
 WEIGHT = 20.0
 MEMORY = 2**31  # bytes that images, and what her blocks make of them, may take
 FEWEST = 6  # images, for `features.r2` to hold some out

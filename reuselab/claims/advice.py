@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from reuselab import stats
 from reuselab.check import number
-from reuselab.claims import evidence, luck_explained, mobilenet, registry
+from reuselab.claims import evidence, luck_explained, mobilenet, registry, trials
 from reuselab.stats import interval
 
 ABOUT = (
@@ -123,7 +123,10 @@ def check(values: Mapping[str, Any]) -> None:
     """Any goal and any border between near and far will do."""
 
 
-# The rows that other pages kept.
+# What is kept for this page, and the rows that other pages kept.
+
+EVIDENCE_SETS = trials.SETS
+evidence_rows = trials.evidence_rows
 
 FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
 SIZES = {30: "up to 30", 100: "31 to 100", np.inf: "more than 100"}  # Bob's labelled images

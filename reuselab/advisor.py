@@ -12,7 +12,8 @@ decide nothing.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -155,7 +156,11 @@ def _sentence(chosen: Any, best: Any, blocks: int) -> str:
 def _shrunk(shown: Tensor, problem: "Problem") -> str:
     """What to add where images were shrunk."""
     side, full = problem.below[len(problem.alice)].shape[2], shown.shape[2]
-    return f" To keep to the budget, images were shrunk from {full} to {side} pixels." if side < full else ""
+    return (
+        f" To keep to the budget and to memory, images were shrunk from {full} to {side} pixels."
+        if side < full
+        else ""
+    )
 
 
 def estimates(
@@ -225,17 +230,34 @@ def _checked(network: nn.Module, images: Tensor | train.Images, labels: Tensor) 
 @torch.no_grad()
 def problem_of(alice: Network, x: Tensor, labels: Tensor) -> Problem:
     below = {len(alice): x}
-    shape = " x ".join(map(str, x.shape[1:]))
-    try:
+    with _fitting(x):
         for above, block in zip(range(len(alice) - 1, -1, -1), alice):
             x = torch.cat([block(part) for part in x.split(BATCH)])
             below[above] = x
-    except RuntimeError as error:
-        reason = (str(error) or "no reason given").splitlines()[0]
-        raise ValueError(f"the network does not take images of {shape}: {reason}") from None
     told, outputs = labels.cpu(), below.pop(0).flatten(1)
     aligned = {above: overlap.alignment(_pooled(x, SIDE), told.numpy()) for above, x in below.items()}
     return Problem(alice, below, told, outputs, aligned)
+
+
+@contextmanager
+def _fitting(images: Tensor) -> Iterator[None]:
+    """Refuse images that the network does not take."""
+    try:
+        yield
+    except RuntimeError as error:
+        shape, reason = " x ".join(map(str, images.shape[1:])), str(error) or "no reason given"
+        raise ValueError(f"the network does not take images of {shape}: {reason.splitlines()[0]}") from None
+
+
+@torch.no_grad()
+def _bytes(alice: Network, images: Tensor) -> int:
+    """What the images, and what each of her blocks makes of them, take in memory."""
+    one, numbers = images[:1], 0
+    with _fitting(images):
+        for block in alice:
+            numbers += one.numel()
+            one = block(one)
+    return 4 * len(images) * numbers
 
 
 def _within(
@@ -245,11 +267,17 @@ def _within(
     start = time.perf_counter()
     x, enough = shown, SHARES[0] * SAFE * budget / FEWEST_EPOCHS
     while _takes(alice, smaller := F.avg_pool2d(x, 2)):
-        costs = costs_of(alice, x, labels, how, enough)
-        if len(costs) == len(alice):
-            break
+        if _bytes(alice, x) <= MEMORY:
+            costs = costs_of(alice, x, labels, how, enough)
+            if len(costs) == len(alice):
+                break
         x = smaller
     else:
+        if (needed := _bytes(alice, x)) > MEMORY:
+            raise ValueError(
+                f"{len(x):,} images of {x.shape[2]} pixels, and what the blocks make of them, take "
+                f"{needed / 2**30:.1f} GiB, more than {MEMORY / 2**30:g}: give fewer"
+            )
         costs = costs_of(alice, x, labels, how)
     first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), how.init))
     spent = time.perf_counter() - start

@@ -106,6 +106,26 @@ def test_images_are_shrunk_for_a_short_budget_and_the_sentence_says_so(monkeypat
     assert told.sentence.endswith("images were shrunk from 256 to 128 pixels.")
 
 
+@pytest.mark.hostile("input")
+def test_more_images_than_memory_holds_are_refused_before_a_block_sees_them_all(monkeypatch):
+    images, labels = problem(n=24)
+    monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * (16 + 16 + 16))
+    advisor._within(*advisor._checked(network(blind()), images, labels), labels, advisor.Training(RECIPE), 60)
+    monkeypatch.setattr(advisor, "MEMORY", advisor.MEMORY - 1)
+    with pytest.raises(ValueError, match=r"^24 images of 4 pixels, .* more than .*: give fewer$"):
+        advisor.advise(network(blind()), images, labels)
+
+
+def test_images_are_shrunk_where_memory_is_short(monkeypatch):
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    net = Network(OrderedDict(below=pooled, head=nn.Linear(16, 2)))
+    images, labels = problem(n=24)
+    large = images.repeat_interleave(32, 2).repeat_interleave(32, 3)
+    monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * 100**2)
+    told, _ = advisor._within(*advisor._checked(net, large, labels), labels, advisor.Training(RECIPE), 60)
+    assert told.below[2].shape[2] == 64
+
+
 @pytest.mark.parametrize(
     "cost, seconds, round_",
     [(1, 12, (3, 4)), (1, 11, (3, 2)), (1, 5, (3, 1)), (1, 2.5, (2, 1)), (1, 0, (1, 1))],

@@ -5,7 +5,7 @@ the features below it. Whatever is fitted is fitted on the other image sets. The
 any row of the seeds that decide was looked at, and those of the tree before any regret was.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,18 +69,21 @@ def _chosen(rows: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
 def _rules(known: pd.DataFrame) -> dict[str, Choose]:
     """Each rule by its name; `known` are the rows that it may be fitted on."""
     lead = known.bob_accuracy - known.groupby(PROBLEM).bob_accuracy.transform("mean")
-    shares = _share(known).round(2).unique()
-    best = min(shares, key=lambda share: _chosen(known, _nearest(share)(known)).regret.mean())
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(_features(known), lead)
 
     def measure(name: str) -> Choose:
         return lambda rows: rows[name]
 
     return _unfitted() | {
-        "the best fixed share": _nearest(best),
+        "the best fixed share": _nearest(_best_share(known)),
         **{f"{name} alone": measure(name) for name in ALONE},
         "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
     }
+
+
+def _best_share(known: pd.DataFrame) -> float:
+    shares = _share(known).round(2).unique()
+    return min(shares, key=lambda share: _chosen(known, _nearest(share)(known)).regret.mean())
 
 
 def _unfitted() -> dict[str, Choose]:
@@ -129,7 +132,7 @@ EVIDENCE_SETS = trials.SETS
 evidence_rows = trials.evidence_rows
 
 FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
-SIZES = {30: "up to 30", 100: "31 to 100", np.inf: "more than 100"}  # Bob's labelled images
+SIZES = {20: "up to 20", 50: "21 to 50", 200: "51 to 200", np.inf: "more than 200"}  # Bob's labelled images
 ACTIONS = {
     "always the head": "retrain the head",
     "always half": "retrain half of the blocks",
@@ -146,6 +149,7 @@ def kept(near: float) -> pd.DataFrame:
     """
     measured = [rows.assign(images=name) for name, rows in luck_explained.kept().items()]
     other = [_of_pairs(name) for name in ("digits", "turned")]
+    other += [trials.truths(rows).drop(columns="alignment") for rows in trials.kept().values()]
     rows = pd.concat([*measured, *other, *map(_of_photographs, mobilenet.SETS)], ignore_index=True)
     ours = np.where(rows.rho < near, FAR, NEAR)
     labels = pd.cut(rows.bob_pairs, [0, *SIZES], labels=list(SIZES.values())).astype(str)
@@ -221,27 +225,88 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     told = summary(regret)
     least, means = told.iloc[0], regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
     mean, low, high = 100 * least[["mean", "low", "high"]].astype(float)
-    reached = (
-        f"is reached: even the upper end of the interval is {high:.1f}"
-        if high <= goal
-        else f"is missed: even the lower end of the interval is {low:.1f}"
-        if low > goal
-        else "is reached by the mean, though its interval reaches beyond"
-        if mean <= goal
-        else "is not reached: the mean is above it, though its interval reaches across"
-    )
     equals = [
         rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0
     ]
     words = ", ".join(equals) or "no other rule"
-    return {"rule": least.rule, "regret": points(least), "reached": reached, "equals": words}
+    return {
+        "rule": least.rule,
+        "regret": points(least),
+        "reached": reached(mean, low, high, goal),
+        "equals": words,
+    }
+
+
+# The advisor's own regret.
+
+ADVISE = "advise, a third"  # what the others are held against
+
+
+def trial_regrets(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What the advice of `advise`, of simple rules and of single estimators loses on problems of `trials`.
+
+    tables: of `trials.kept`. A row a problem and rule: PROBLEM, rule, retrain, regret, and time, the share of
+    the time that training every cut takes (0 where nothing is measured). What is fitted is fitted on the
+    other image sets.
+    """
+    rows = pd.concat(tables.values(), ignore_index=True)
+    truth = trials.truths(rows[rows.bob_pairs.isin(trials.ADVISED)]).reset_index(drop=True)
+    whole = truth.groupby(PROBLEM).agg(whole=("seconds", "sum"), told_seconds=("told_seconds", "first"))
+    parts = [_chosen(truth, score(truth)).assign(rule=rule, time=0.0) for rule, score in _unfitted().items()]
+    for one in truth.images.unique():
+        known, asked = truth[truth.images != one], truth[truth.images == one]
+        if len(known):
+            fixed = _chosen(asked, _nearest(_best_share(known))(asked))
+            parts.append(fixed.assign(rule="the best fixed share", time=0.0))
+    for name in trials.MEASURES:
+        own = _chosen(truth, truth[name]).join(whole, on=PROBLEM)
+        parts.append(own.assign(rule=f"{name} alone", time=own.told_seconds / own.whole))
+    truth["regret"] = truth.groupby(PROBLEM).bob_accuracy.transform("max") - truth.bob_accuracy
+    raced = trials.advice(rows)[[*PROBLEM, "rule", "retrain", "seconds"]]
+    raced = raced.merge(truth[[*PROBLEM, "retrain", "regret"]]).join(whole, on=PROBLEM)
+    parts.append(raced.assign(time=raced.seconds / raced.whole))
+    return pd.concat(parts, ignore_index=True)[[*PROBLEM, "rule", "retrain", "regret", "time"]]
+
+
+def trial_summary(regret: pd.DataFrame) -> pd.DataFrame:
+    """`summary` of `trial_regrets`, with the mean time, and more, more_low, more_high: what a rule loses more
+    than `ADVISE`, paired by (images, seed).
+    """
+    means = regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
+    told = summary(regret).set_index("rule")
+    more = [interval(means[rule] - means[ADVISE]) for rule in told.index]
+    told[["more", "more_low", "more_high"]] = more
+    return told.assign(time=regret.groupby("rule").time.mean()).reset_index()
+
+
+def trials_in_words(told: pd.DataFrame) -> pd.DataFrame:
+    """`trial_summary` as a table: regrets in points, and time in per cent of training every cut."""
+    rows = []
+    for _, row in told.iterrows():
+        words = {"rule": row.rule, "loses": points(row)}
+        words["more than advise, a third"] = (
+            "" if row.rule == ADVISE else points(row, "more", "more_low", "more_high")
+        )
+        rows.append(words | {"time": f"{100 * row.time:.0f} %", "worst": f"{100 * row.worst:.0f}"})
+    return pd.DataFrame(rows)
+
+
+def reached(mean: float, low: float, high: float, goal: float) -> str:
+    """Whether a mean regret, in points, with its interval, reaches the goal, in words."""
+    if high <= goal:
+        return f"is reached: even the upper end of the interval is {high:.1f}"
+    if low > goal:
+        return f"is missed: even the lower end of the interval is {low:.1f}"
+    if mean <= goal:
+        return "is reached by the mean, though its interval reaches beyond"
+    return "is not reached: the mean is above it, though its interval reaches across"
 
 
 # The tree.
 
 
-def tree(rows: pd.DataFrame) -> pd.DataFrame:
-    """The leaves of the decision tree, a row a task and number of labels that there are rows of.
+def tree(rows: pd.DataFrame, sizes: Sequence[str] = tuple(SIZES.values())) -> pd.DataFrame:
+    """The leaves of the decision tree, a row a task and number of labels, `sizes`, that there are rows of.
 
     rule: of `ACTIONS` the one with the least mean regret in the leaf, and action, in words. rival: the next
     best. lead: what the rival's mean regret is more, with its interval over (images, seed), low and high;
@@ -252,7 +317,7 @@ def tree(rows: pd.DataFrame) -> pd.DataFrame:
     told = thumbs(rows)
     leaves = []
     for task in (FAR, NEAR, IMAGENET):
-        for labels in SIZES.values():
+        for labels in sizes:
             leaf = told[(told.task == task) & (told.labels == labels)]
             if len(leaf):
                 leaves.append({"task": task, "labels": labels} | _leaf(leaf))
@@ -325,26 +390,37 @@ def rests_on() -> pd.DataFrame:
     return pd.DataFrame(told)
 
 
-def leaves_in_words(
-    leaves: pd.DataFrame, rows: pd.DataFrame, regret: pd.DataFrame, rule: str
-) -> pd.DataFrame:
-    """The leaves of `tree` as a table: advice, and regrets in points with that of `rule` beside them.
-
-    rows: of `kept`; regret: of `regrets`, of which `rule` is one, where its measure was taken.
-    """
-    named = regret[regret.rule == rule].merge(
-        rows[[*PROBLEM, "task", "labels"]].drop_duplicates(), on=PROBLEM
-    )
+def leaves_in_words(leaves: pd.DataFrame) -> pd.DataFrame:
+    """The leaves of `tree` as a table: advice, and regrets and gain in points."""
     told = []
-    for leaf in leaves.to_dict("records"):
-        own = named[(named.task == leaf["task"]) & (named.labels == leaf["labels"])]
-        row = pd.Series(leaf)
-        words = {"Bob's task": leaf["task"], "labelled images": leaf["labels"], "advice": advised(row)}
-        words |= {"regret": points(row, "here", "here_low", "here_high")}
-        words |= {"unseen": points(row, "regret", "regret_low", "regret_high")}
-        words |= {rule: points(summary(own).iloc[0]) if len(own) else "not measured"}
-        told.append(words | {"reuse gains": points(row, "gain", "gain_low", "gain_high")})
+    for _, leaf in leaves.iterrows():
+        words = {"Bob's task": leaf.task, "labelled images": leaf.labels, "advice": advised(leaf)}
+        words |= {"loses": points(leaf, "here", "here_low", "here_high")}
+        words["unseen"] = points(leaf, "regret", "regret_low", "regret_high") if leaf.sets > 1 else "one set"
+        told.append(words | {"reuse gains": points(leaf, "gain", "gain_low", "gain_high")})
     return pd.DataFrame(told)
+
+
+def with_labels(rows: pd.DataFrame, *sizes: int) -> pd.DataFrame:
+    """The leaves of `tree` for exactly these numbers of labelled images, as a table."""
+    some = rows[rows.bob_pairs.isin(sizes)]
+    exact = {size: f"{size:,}" for size in sizes}
+    told = tree(some.assign(labels=some.bob_pairs.map(exact)), list(exact.values()))
+    return leaves_in_words(told).drop(columns="unseen")
+
+
+def when_not(leaves: pd.DataFrame) -> str:
+    """When not to reuse, in a sentence: the leaves in which the best way to reuse gains nothing for sure."""
+    less, unsure = leaves[leaves.gain_high < 0], leaves[(leaves.gain_low <= 0) & (leaves.gain_high >= 0)]
+    told = [
+        f"{words}: {'; '.join(f'{leaf.task}, {leaf.labels} images' for leaf in part.itertuples())}."
+        for words, part in (
+            ("Scratch wins, so do not reuse", less),
+            ("Reuse cannot be told from scratch", unsure),
+        )
+        if len(part)
+    ]
+    return " ".join(told) or "In every branch the best way to reuse beats scratch."
 
 
 def disagree(leaves: pd.DataFrame) -> pd.Series:

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reuselab import advisor, places
+from reuselab import advisor, places, stats
 from reuselab.claims import evidence, mobilenet, problems
 from reuselab.experiment import cell as experiment
 from reuselab.experiment import models, train
@@ -63,6 +63,9 @@ COLUMNS = [
 ]
 PETS, MINUTE = (30, 100, 400), 60.0
 ALICES, ALICE_SEEDS, THIRD = 10, 2, 3
+TOP = 3
+CHANCE, NAME = "chance", "name"  # of rankings: an order at random; by Wu-Palmer's similarity of the tasks
+RANKERS = [NAME, "leep", "nce", "logme", "h_score", "probe", "r2", "alignment", "cosine", CHANCE]
 MATRIX = places.SOURCES / "results" / "quick" / "cifar10" / "open_images_summary.csv"
 
 SETS = (*COUPLINGS, "cifar10", "pets")
@@ -174,7 +177,7 @@ def _which_alice() -> tuple[pd.DataFrame, dict[str, Any]]:
     ]
     told = pd.concat([_saved(_candidate, cell, names[::THIRD]) for cell in cells], ignore_index=True)
     true = matrix[matrix.method == mobilenet.ALICE].melt(["seed", "alice"], names, "bob", "accuracy")
-    near = matrix[matrix.method == "wu-palmer"].melt("alice", names, "bob", "name")
+    near = matrix[matrix.method == "wu-palmer"].melt("alice", names, "bob", NAME)
     table = told.merge(true, on=["seed", "alice", "bob"]).merge(near, on=["alice", "bob"])
     return table, recipe | {"accuracies": MATRIX.relative_to(places.SOURCES).as_posix()}
 
@@ -228,3 +231,66 @@ def _after(
     top, seconds = advisor._trained(problem, candidate, how, learn)
     asked = advisor._shown(problem, candidate[0], judged)
     return {"true": train.accuracy(top, asked, asked.labels), "whole_seconds": seconds}
+
+
+# What the tables say.
+
+
+def kept(*names: str) -> dict[str, pd.DataFrame]:
+    """The tables that are there, by image set."""
+    paths = {name: evidence.path_of("advice", name) for name in names or COUPLINGS}
+    return {name: pd.read_csv(path).assign(images=name) for name, path in paths.items() if path.exists()}
+
+
+def truths(rows: pd.DataFrame) -> pd.DataFrame:
+    """Bob's true accuracy at each cut, in column bob_accuracy; rows: of `kept`."""
+    return rows[rows.rule == TRUTH].rename(columns={"accuracy": "bob_accuracy"}).drop(columns="rule")
+
+
+def advice(rows: pd.DataFrame) -> pd.DataFrame:
+    """The candidate that each race advises, a row each, its rule with the share of the budget in it.
+
+    And "fewest blocks": of the finalists of the race by accuracy alone at most one standard error below the
+    best, the one that retrains least.
+    """
+    raced = rows[rows.rule != TRUTH]
+    chosen = raced[raced.advised.astype(bool)]
+    alone = raced[raced.rule == "race, accuracy alone"]
+    race = ["images", *problems.PROBLEM, "share"]
+    finalists = alone[alone.epochs == alone.groupby(race).epochs.transform("max")]
+    best = finalists.loc[finalists.groupby(race).accuracy.idxmax()]
+    limits = best.assign(limit=best.accuracy - (best.high - best.low) / 4)[[*race, "limit"]]
+    near = finalists.merge(limits).query("accuracy >= limit")
+    fewest = near.loc[near.groupby(race).retrain.idxmin()]
+    both = pd.concat([chosen, fewest.assign(rule="race, fewest blocks within one error")])
+    return both.assign(rule=both.rule + ", " + both.share)
+
+
+def _standing(score: pd.Series, best: Any) -> float:
+    """The chance that the candidate at index `best` is among the first `TOP`, ties broken at random."""
+    ahead, level = (score > score[best]).sum(), (score == score[best]).sum()
+    return float(np.clip((TOP - ahead) / level, 0, 1))
+
+
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """How well each measure ranks candidates for Bob: a row a measure, by Bob's loss.
+
+    among, low, high: how often the truly best one is among the first `TOP`, with its 95 % interval over Bobs
+    (means over seeds; they share the candidates); lost, lost_low, lost_high: accuracy that the first of each
+    ranking loses to the best. "chance" is an order at random.
+    """
+    rows = []
+    for (seed, bob), own in table.groupby(["seed", "bob"]):
+        best = own.accuracy.idxmax()
+        for name in RANKERS:
+            score = own[name].round(9) if name in own else pd.Series(0.0, own.index)
+            first = own.accuracy[score == score.max()].mean()
+            row = {"measure": name, "seed": seed, "bob": bob, "among": _standing(score, best)}
+            rows.append(row | {"lost": own.accuracy.max() - first})
+    by_bob = pd.DataFrame(rows).groupby(["measure", "bob"])[["among", "lost"]].mean()
+    told = []
+    for name in RANKERS:
+        among, lost = (stats.interval(by_bob.loc[name][column]) for column in ("among", "lost"))
+        told.append((name, *among, *lost))
+    columns = ["measure", "among", "low", "high", "lost", "lost_low", "lost_high"]
+    return pd.DataFrame(told, columns=columns).sort_values("lost", kind="stable", ignore_index=True)

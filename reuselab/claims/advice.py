@@ -5,7 +5,7 @@ the features below it. Whatever is fitted is fitted on the other image sets. The
 any row of the seeds that decide was looked at, and those of the tree before any regret was.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,6 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     """
     told = summary(regret)
     least, means = told.iloc[0], regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
-    mean, low, high = 100 * least[["mean", "low", "high"]].astype(float)
     equals = [
         rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0
     ]
@@ -232,7 +231,7 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     return {
         "rule": least.rule,
         "regret": points(least),
-        "reached": reached(mean, low, high, goal),
+        "reached": reached(100 * least[["mean", "low", "high"]].astype(float), goal),
         "equals": words,
     }
 
@@ -291,8 +290,85 @@ def trials_in_words(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def reached(mean: float, low: float, high: float, goal: float) -> str:
-    """Whether a mean regret, in points, with its interval, reaches the goal, in words."""
+def trial_headline(told: pd.DataFrame, goal: float) -> dict[str, str]:
+    """What `trial_summary` says, in words: of "advise" with each budget its regret, time and the goal.
+
+    And the rules that lose more than `ADVISE` for sure, those that lose less, and those that cannot be told
+    from it.
+    """
+    rows = told.set_index("rule")
+    words: dict[str, str] = {}
+    for name in trials.SHARES:
+        row = rows.loc[f"advise, {name}"]
+        key = name.removeprefix("a ")
+        words |= {key: points(row), f"{key}_time": f"{100 * row.time:.0f} %"}
+        words[f"{key}_reached"] = reached(100 * row[["mean", "low", "high"]].astype(float), goal)
+    others = rows.drop(index=[f"advise, {name}" for name in trials.SHARES])
+    kinds = {"more": others.more_low > 0, "less": others.more_high < 0}
+    kinds["equals"] = ~(kinds["more"] | kinds["less"])
+    return words | {kind: ", ".join(others.index[which]) or "none" for kind, which in kinds.items()}
+
+
+def alices_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """`trials.ranked` as a table, losses in points; table: kept."""
+    told = trials.ranked(table)
+    named = {trials.NAME: "names (Wu-Palmer)", trials.CHANCE: "at random"}
+    rows = []
+    for _, row in told.iterrows():
+        words = {"ranked by": named.get(row.measure, row.measure)}
+        words["the best is among three"] = stats.in_words(tuple(row[["among", "low", "high"]]), ".2f")
+        rows.append(words | {"the first loses": points(row, "lost", "lost_low", "lost_high")})
+    return pd.DataFrame(rows)
+
+
+def alices_headline(table: pd.DataFrame) -> dict[str, str]:
+    """Which measure's first Alice loses least, and what names and chance lose, in words; table: kept."""
+    told = trials.ranked(table).set_index("measure")
+    best = told.drop(index=[trials.NAME, trials.CHANCE]).lost.idxmin()
+    shown = {"alice": best, "alice_name": trials.NAME, "alice_chance": trials.CHANCE}
+    words = {
+        f"{key}_lost": points(told.loc[name], "lost", "lost_low", "lost_high") for key, name in shown.items()
+    }
+    among = {f"{key}_among": f"{100 * told.among[name]:.0f} %" for key, name in shown.items()}
+    sizes = {"alices": str(table.alice.nunique()), "bobs": str(table.bob.nunique())}
+    return words | among | sizes | {"alice": best}
+
+
+def pets_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The worked example: a row a candidate, a column a number of photographs; table: kept.
+
+    In a cell stand the accuracy in the race, its interval, and the true one after the whole training.
+    """
+    blocks, columns = table.retrain.max(), {}
+    for size, own in table.groupby("labels"):
+        cells = {}
+        for row in own.sort_values(["retrain", "init"]).itertuples():
+            name = (
+                "from scratch" if (row.retrain, row.init) == (blocks, "fresh") else f"retrain {row.retrain}"
+            )
+            brief = stats.in_words((row.accuracy, row.low, row.high), ".2f")
+            cells[name] = f"{brief}, true {row.true:.2f}" + (" (advised)" if row.advised else "")
+        columns[f"{size} photographs"] = cells
+    return pd.DataFrame(columns).rename_axis("candidate").reset_index()
+
+
+def pets_headline(table: pd.DataFrame) -> str:
+    """What the advice on the pets loses, and its time, in sentences; table: kept."""
+    told = []
+    for size, own in table.groupby("labels"):
+        chosen = own[own.advised.astype(bool)].iloc[0]
+        lost, time = 100 * (own.true.max() - chosen.true), chosen.seconds / own.whole_seconds.sum()
+        told.append(f"with {size} photographs {lost:.0f} points, for {100 * time:.0f} % of the time")
+    within = ((table.true >= table.low) & (table.true <= table.high)).mean()
+    return (
+        f"The advice loses {'; '.join(told)} of training every candidate. The true accuracy lies in the "
+        f"interval of the race for {100 * within:.0f} % of the candidates."
+    )
+
+
+def reached(regret: Iterable[float], goal: float) -> str:
+    """Whether a regret, its mean and interval (low, high) in points, reaches the goal, in words."""
+    mean, low, high = regret
     if high <= goal:
         return f"is reached: even the upper end of the interval is {high:.1f}"
     if low > goal:

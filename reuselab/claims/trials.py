@@ -250,19 +250,20 @@ def truths(rows: pd.DataFrame) -> pd.DataFrame:
 def advice(rows: pd.DataFrame) -> pd.DataFrame:
     """The candidate that each race advises, a row each, its rule with the share of the budget in it.
 
-    And "fewest blocks": of the finalists of the race by accuracy alone at most one standard error below the
-    best, the one that retrains least.
+    Of the race by accuracy alone two readings: its most accurate finalist, of equals the surer one; and of
+    those at most one standard error below, the one that retrains least.
     """
     raced = rows[rows.rule != TRUTH]
-    chosen = raced[raced.advised.astype(bool)]
+    told = raced[raced.advised.astype(bool) & (raced.rule == "advise")]
     alone = raced[raced.rule == "race, accuracy alone"]
     race = ["images", *problems.PROBLEM, "share"]
     finalists = alone[alone.epochs == alone.groupby(race).epochs.transform("max")]
-    best = finalists.loc[finalists.groupby(race).accuracy.idxmax()]
+    surest = finalists.sort_values(["accuracy", "probability"], ascending=False, kind="stable")
+    best = surest.groupby(race, as_index=False).head(1)
     limits = best.assign(limit=best.accuracy - (best.high - best.low) / 4)[[*race, "limit"]]
     near = finalists.merge(limits).query("accuracy >= limit")
     fewest = near.loc[near.groupby(race).retrain.idxmin()]
-    both = pd.concat([chosen, fewest.assign(rule="race, fewest blocks within one error")])
+    both = pd.concat([told, best, fewest.assign(rule="race, fewest blocks within one error")])
     return both.assign(rule=both.rule + ", " + both.share)
 
 

@@ -10,19 +10,20 @@ from reuselab.claims import advice as claim
 from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid
 
 COLORS = dict(zip(claim.ACTIONS, (*RETRAIN_COLORS[1:4], BOB_COLOR)))
+ADVISED = RETRAIN_COLORS[5]
 WIDTH, LINE = 4.4, 0.19  # inches: of the tree, and of a line of its words
 
 
 @drawn
 def regrets(told: Mapping[str, pd.DataFrame], goal: float) -> Figure:
     """Mean regret of each rule in points, with its interval: a panel each of `claims.advice.summary`."""
-    first = next(iter(told.values()))
+    first = max(told.values(), key=len)
     drawing = Figure(figsize=(8, 0.7 + 0.34 * len(first)))
     panels = drawing.subplots(1, len(told), sharey=True, squeeze=False)[0]
     heights = {rule: -height for height, rule in enumerate(first.rule)}
     for axes, (name, rows) in zip(panels, told.items()):
         for row in rows.itertuples():
-            shade = COLORS.get(row.rule, INK)
+            shade = ADVISED if row.rule.startswith("advise,") else COLORS.get(row.rule, INK)
             axes.plot([100 * row.low, 100 * row.high], [heights[row.rule]] * 2, color=shade)
             axes.plot(100 * row.mean, heights[row.rule], "o", color=shade)
         axes.axvline(goal, color=REFERENCE_COLOR, ls="--", lw=1)

@@ -283,7 +283,7 @@ def trials_in_words(told: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in told.iterrows():
         words = {"rule": row.rule, "loses": points(row)}
-        words["more than advise, a third"] = (
+        words["more than the command"] = (
             "" if row.rule == ADVISE else points(row, "more", "more_low", "more_high")
         )
         rows.append(words | {"time": f"{100 * row.time:.0f} %", "worst": f"{100 * row.worst:.0f}"})

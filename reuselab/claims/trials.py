@@ -5,7 +5,8 @@ The protocol, written before the seeds that decide were run.
 - Problems: on digits, turned and fashion, seeds of their own (no other table has them), an MLP and a CNN,
   `COUPLINGS`, and `SIZES`, Bob's pairs, made and trained as in `problems`. All of them on digits and turned,
   on fashion, whose images are twelve times as large, two couplings. Accuracies on 1,000 pairs of unseen
-  images.
+  images. Two seeds each were planned; on fashion one was run for want of time, and of the Alices below too,
+  as was settled before any of their rows was looked at.
 - The advice: `advisor.race` and `advisor.recommended`, the code of the command, with `SHARES` of the time
   that training every cut takes as its budget. Retrained blocks start fresh, as Bob's do. Once as it is, and
   once with weight 0: by accuracy alone. Classes of which Bob has one image are left out of what it is shown.
@@ -40,7 +41,7 @@ from reuselab.experiment.cell import ALONE, Cell
 from reuselab.runs import store
 from reuselab.theory import features
 
-SEEDS = range(evidence.FIRST_SEED + 4, evidence.FIRST_SEED + 6)
+SEEDS = {"digits": 2, "turned": 2, "fashion": 1}  # from FIRST_SEED + 4
 SIZES = {10: 60, 30: 60, 100: 40, 400: 20, 1000: 10}  # Bob's pairs, and his epochs
 ADVISED = (30, 100, 400)
 SHARES = {"a tenth": 1 / 10, "a third": 1 / 3}  # of the time that training every cut takes
@@ -62,7 +63,7 @@ COLUMNS = [
     "seconds",
 ]
 PETS, MINUTE = (30, 100, 400), 60.0
-ALICES, ALICE_SEEDS, THIRD = 10, 2, 3
+ALICES, ALICE_SEEDS, THIRD = 10, 1, 3
 TOP = 3
 CHANCE, NAME = "chance", "name"  # of rankings: an order at random; by Wu-Palmer's similarity of the tasks
 RANKERS = [NAME, "leep", "nce", "logme", "h_score", "probe", "r2", "alignment", "cosine", CHANCE]
@@ -79,7 +80,9 @@ def evidence_rows(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         return _pets()
     images = evidence.SETS[name][0]
     parts = []
-    for seed, network, (rho, phi) in product(SEEDS, problems.NETWORKS, COUPLINGS[name]):
+    first = evidence.FIRST_SEED + 4
+    seeds = range(first, first + SEEDS[name])
+    for seed, network, (rho, phi) in product(seeds, problems.NETWORKS, COUPLINGS[name]):
         alice = Cell.of(**images, **problems.RECIPE, network=network, rho=rho, phi=phi, seed=seed)
         parts.append(_saved(_problems, alice))
     shared = images | problems.RECIPE | {f"bob_epochs at {n}": epochs for n, epochs in SIZES.items()}

@@ -89,9 +89,9 @@ def advise(
 
     The table's columns: retrain, init ("fresh" with all blocks: from scratch), accuracy and its 95 % interval
     low, high (of the `judged` images held out, in the candidate's last round), epochs of that round, seconds
-    that a whole training would take, and the columns of `estimates`, of features averaged to 2 x 2. Raises
-    ValueError, in one line, for images or a network that cannot be used, and for a budget in which not every
-    candidate can be tried.
+    that a whole training would take, and the columns of `estimates`, all but the alignment of features
+    averaged to 2 x 2. Raises ValueError, in one line, for images or a network that cannot be used, and for a
+    budget in which not every candidate can be tried.
     """
     BUDGET("budget", budget)
     start, how = time.perf_counter(), Training(recipe, init, seed)

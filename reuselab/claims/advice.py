@@ -293,8 +293,8 @@ def trials_in_words(told: pd.DataFrame) -> pd.DataFrame:
 def trial_headline(told: pd.DataFrame, goal: float) -> dict[str, str]:
     """What `trial_summary` says, in words: of "advise" with each budget its regret, time and the goal.
 
-    And the rules that lose more than `ADVISE` for sure, those that lose less, and those that cannot be told
-    from it.
+    And the rules that lose less than `ADVISE` for sure, those that cannot be told from it, and how many of
+    all lose more.
     """
     rows = told.set_index("rule")
     words: dict[str, str] = {}
@@ -304,8 +304,9 @@ def trial_headline(told: pd.DataFrame, goal: float) -> dict[str, str]:
         words |= {key: points(row), f"{key}_time": f"{100 * row.time:.0f} %"}
         words[f"{key}_reached"] = reached(100 * row[["mean", "low", "high"]].astype(float), goal)
     others = rows.drop(index=[f"advise, {name}" for name in trials.SHARES])
-    kinds = {"more": others.more_low > 0, "less": others.more_high < 0}
-    kinds["equals"] = ~(kinds["more"] | kinds["less"])
+    more, less = others.more_low > 0, others.more_high < 0
+    words["more"] = f"{more.sum()} of {len(others)}"
+    kinds = {"less": less, "equals": ~(more | less)}
     return words | {kind: ", ".join(others.index[which]) or "none" for kind, which in kinds.items()}
 
 

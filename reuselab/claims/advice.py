@@ -21,7 +21,8 @@ from reuselab.stats import interval
 
 ABOUT = (
     "Somebody has a network, some labelled images, and a new task. How many blocks are worth retraining, and "
-    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules."
+    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules, "
+    "and rows of its own for the command `reuselab advise`."
 )
 RULES = {"goal": number(0, 100), "near": number(0, 1)}
 
@@ -323,7 +324,10 @@ def alices_in_words(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def alices_headline(table: pd.DataFrame) -> dict[str, str]:
-    """Which measure's first Alice loses least, and what names and chance lose, in words; table: kept."""
+    """Which measure's first Alice loses least, and what names and chance lose, in words; table: kept.
+
+    And over_name, over_chance: the measures whose first loses less for sure, paired by Bob.
+    """
     told = trials.ranked(table).set_index("measure")
     best = told.drop(index=[trials.NAME, trials.CHANCE]).lost.idxmin()
     shown = {"alice": best, "alice_name": trials.NAME, "alice_chance": trials.CHANCE}
@@ -332,6 +336,10 @@ def alices_headline(table: pd.DataFrame) -> dict[str, str]:
     }
     among = {f"{key}_among": f"{100 * told.among[name]:.0f} %" for key, name in shown.items()}
     sizes = {"alices": str(table.alice.nunique()), "bobs": str(table.bob.nunique())}
+    lost = trials.by_bob(table).lost.unstack(0)
+    for key, rival in {"over_name": trials.NAME, "over_chance": trials.CHANCE}.items():
+        surer = [name for name in lost if interval(lost[rival] - lost[name])[1] > 0]
+        words[key] = ", ".join(surer) or "none"
     return words | among | sizes | {"alice": best}
 
 

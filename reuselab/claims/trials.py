@@ -276,25 +276,31 @@ def _standing(score: pd.Series, best: Any) -> float:
     return float(np.clip((TOP - ahead) / level, 0, 1))
 
 
-def ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """How well each measure ranks candidates for Bob: a row a measure, by Bob's loss.
+def by_bob(table: pd.DataFrame) -> pd.DataFrame:
+    """How well each measure ranks candidates for each Bob, means over seeds; the index: measure, bob.
 
-    among, low, high: how often the truly best one is among the first `TOP`, with its 95 % interval over Bobs
-    (means over seeds; they share the candidates); lost, lost_low, lost_high: accuracy that the first of each
-    ranking loses to the best. "chance" is an order at random.
+    among: how often the truly best one is among the first `TOP`. lost: accuracy that the first of the ranking
+    loses to the best; of equals one is taken at random. `CHANCE` is an order at random.
     """
     rows = []
     for (seed, bob), own in table.groupby(["seed", "bob"]):
         best = own.accuracy.idxmax()
         for name in RANKERS:
             score = own[name].round(9) if name in own else pd.Series(0.0, own.index)
-            first = own.accuracy[score == score.max()].mean()
+            lost = own.accuracy.max() - own.accuracy[score == score.max()].mean()
             row = {"measure": name, "seed": seed, "bob": bob, "among": _standing(score, best)}
-            rows.append(row | {"lost": own.accuracy.max() - first})
-    by_bob = pd.DataFrame(rows).groupby(["measure", "bob"])[["among", "lost"]].mean()
-    told = []
+            rows.append(row | {"lost": lost})
+    return pd.DataFrame(rows).groupby(["measure", "bob"])[["among", "lost"]].mean()
+
+
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """The means of `by_bob` with their 95 % intervals over Bobs, who share the candidates, by loss.
+
+    Columns measure, among, low, high (both at least 0 and at most 1), lost, lost_low, lost_high.
+    """
+    told, of = [], by_bob(table)
     for name in RANKERS:
-        among, lost = (stats.interval(by_bob.loc[name][column]) for column in ("among", "lost"))
-        told.append((name, *among, *lost))
+        among, lost = (stats.interval(of.loc[name][column]) for column in ("among", "lost"))
+        told.append((name, *np.clip(among, 0, 1), *lost))
     columns = ["measure", "among", "low", "high", "lost", "lost_low", "lost_high"]
     return pd.DataFrame(told, columns=columns).sort_values("lost", kind="stable", ignore_index=True)

@@ -172,21 +172,23 @@ def estimates(
     cross-validated), logme, h_score, r2, alignment (of `features`), and leep and nce of her whole network, in
     every row. Features are averaged to at most 4 x 4 places. Raises ValueError as `advise` does.
     """
-    return _estimates(problem_of(*_checked(network, images, labels), labels), seed)
+    alice, shown = _checked(network, images, labels)
+    _holds(alice, shown)
+    return _estimates(problem_of(alice, shown, labels), seed)
 
 
 def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed: int = 0) -> pd.DataFrame:
-    """Several Alices for one Bob, the best first, by the best probe among her cuts.
+    """Several Alices for one Bob, the best first, by the most r2 among her cuts.
 
     alices: by name, her network and Bob's images as it takes them. Columns: alice, retrain (of that cut),
-    probe, and the others of `estimates` there. Raises ValueError as `advise` does.
+    r2, and the others of `estimates` there. Raises ValueError as `advise` does.
     """
     rows = []
     for name, (network, images) in alices.items():
         told = estimates(network, images, labels, seed=seed).iloc[:-1]  # but for the pixels
-        rows.append({"alice": name} | told.loc[told.probe.idxmax()].to_dict())
+        rows.append({"alice": name} | told.loc[told.r2.idxmax()].to_dict())
     ranked = pd.DataFrame(rows).astype({"retrain": int})
-    return ranked.sort_values(["probe", "logme"], ascending=False, ignore_index=True)
+    return ranked.sort_values(["r2", "probe"], ascending=False, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,15 @@ def _bytes(alice: Network, images: Tensor) -> int:
     return 4 * len(images) * numbers
 
 
+def _holds(alice: Network, images: Tensor) -> None:
+    """Refuse images that, with what her blocks make of them, take more than `MEMORY`."""
+    if (needed := _bytes(alice, images)) > MEMORY:
+        raise ValueError(
+            f"{len(images):,} images of {images.shape[2]} pixels, and what the blocks make of them, take "
+            f"{needed / 2**30:.1f} GiB, more than {MEMORY / 2**30:g}: give fewer"
+        )
+
+
 def _within(
     alice: Network, shown: Tensor, labels: Tensor, how: Training, budget: float
 ) -> tuple[Problem, dict[int, float]]:
@@ -273,11 +284,7 @@ def _within(
                 break
         x = smaller
     else:
-        if (needed := _bytes(alice, x)) > MEMORY:
-            raise ValueError(
-                f"{len(x):,} images of {x.shape[2]} pixels, and what the blocks make of them, take "
-                f"{needed / 2**30:.1f} GiB, more than {MEMORY / 2**30:g}: give fewer"
-            )
+        _holds(alice, x)
         costs = costs_of(alice, x, labels, how)
     first = sum(costs[retrain] for retrain, _ in _candidates(len(alice), how.init))
     spent = time.perf_counter() - start

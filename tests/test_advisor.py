@@ -114,6 +114,8 @@ def test_more_images_than_memory_holds_are_refused_before_a_block_sees_them_all(
     monkeypatch.setattr(advisor, "MEMORY", advisor.MEMORY - 1)
     with pytest.raises(ValueError, match=r"^24 images of 4 pixels, .* more than .*: give fewer$"):
         advisor.advise(network(blind()), images, labels)
+    with pytest.raises(ValueError, match=r"give fewer$"):
+        advisor.estimates(network(blind()), images, labels)
 
 
 def test_images_are_shrunk_where_memory_is_short(monkeypatch):

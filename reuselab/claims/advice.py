@@ -132,6 +132,13 @@ def check(values: Mapping[str, Any]) -> None:
 EVIDENCE_SETS = trials.SETS
 evidence_rows = trials.evidence_rows
 
+
+def tried(*names: str) -> dict[str, pd.DataFrame]:
+    """The tables of `trials` that are there, by image set: those named, or all with races."""
+    paths = {name: evidence.path_of("advice", name) for name in names or trials.COUPLINGS}
+    return {name: pd.read_csv(path).assign(images=name) for name, path in paths.items() if path.exists()}
+
+
 FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
 SIZES = {20: "up to 20", 50: "21 to 50", 200: "51 to 200", np.inf: "more than 200"}  # Bob's labelled images
 ACTIONS = {
@@ -150,7 +157,7 @@ def kept(near: float) -> pd.DataFrame:
     """
     measured = [rows.assign(images=name) for name, rows in luck_explained.kept().items()]
     other = [_of_pairs(name) for name in ("digits", "turned")]
-    other += [trials.truths(rows).drop(columns="alignment") for rows in trials.kept().values()]
+    other += [trials.truths(rows).drop(columns="alignment") for rows in tried().values()]
     rows = pd.concat([*measured, *other, *map(_of_photographs, mobilenet.SETS)], ignore_index=True)
     ours = np.where(rows.rho < near, FAR, NEAR)
     labels = pd.cut(rows.bob_pairs, [0, *SIZES], labels=list(SIZES.values())).astype(str)
@@ -245,7 +252,7 @@ ADVISE = "advise, a third"  # what the others are held against
 def trial_regrets(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What the advice of `advise`, of simple rules and of single estimators loses on problems of `trials`.
 
-    tables: of `trials.kept`. A row a problem and rule: PROBLEM, rule, retrain, regret, and time, the share of
+    tables: of `tried`. A row a problem and rule: PROBLEM, rule, retrain, regret, and time, the share of
     the time that training every cut takes (0 where nothing is measured). What is fitted is fitted on the
     other image sets.
     """

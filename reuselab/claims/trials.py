@@ -239,14 +239,8 @@ def _after(
 # What the tables say.
 
 
-def kept(*names: str) -> dict[str, pd.DataFrame]:
-    """The tables that are there, by image set."""
-    paths = {name: evidence.path_of("advice", name) for name in names or COUPLINGS}
-    return {name: pd.read_csv(path).assign(images=name) for name, path in paths.items() if path.exists()}
-
-
 def truths(rows: pd.DataFrame) -> pd.DataFrame:
-    """Bob's true accuracy at each cut, in column bob_accuracy; rows: of `kept`."""
+    """Bob's true accuracy at each cut, in column bob_accuracy; rows: a table of these."""
     return rows[rows.rule == TRUTH].rename(columns={"accuracy": "bob_accuracy"}).drop(columns="rule")
 
 

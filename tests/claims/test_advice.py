@@ -126,7 +126,7 @@ def test_the_tree_is_so_narrow_that_its_words_have_11_pixels_on_a_phone(kept):
 
 
 def raced(advised, *, fewest=1):
-    """`trials.kept` of two sets: of four cuts the third is best by .1 a step; each race advises `advised`."""
+    """`advice.tried` of two sets: of four cuts the third is best by .1 a step; each race advises `advised`."""
     tables = {}
     for images in ("one", "two"):
         rows = []

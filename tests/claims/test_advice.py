@@ -126,7 +126,7 @@ def test_the_tree_is_so_narrow_that_its_words_have_11_pixels_on_a_phone(kept):
 
 
 def raced(advised, *, fewest=1):
-    """`advice.tried` of two sets: of four cuts the third is best by .1 a step; each race advises `advised`."""
+    """`advice.tried` of two sets: of four cuts the third is best, by .1 a step; races advise `advised`."""
     tables = {}
     for images in ("one", "two"):
         rows = []
@@ -170,6 +170,18 @@ def candidates(scores):
     return pd.concat([table, table.assign(bob="y")]).assign(
         **(dict.fromkeys(trials.RANKERS[:-1], 0) | {"r2": scores * 2})
     )
+
+
+def test_the_pets_are_told_as_far_as_their_candidates_were_trained_to_the_end():
+    rows = pd.DataFrame({"retrain": [1, 2, 2], "init": ["alice", "alice", "fresh"], "labels": 30})
+    rows = rows.assign(accuracy=0.5, low=0.4, high=0.6, advised=[True, False, False], seconds=9.0)
+    rows = rows.assign(true=[0.5, 0.7, 0.3], whole_seconds=5.0)
+    told = advice.pets_headline(pd.concat([rows, rows.assign(labels=400, true=[0.5, 0.6, np.nan])]))
+    assert "with 30 photographs 20 points to the best of 3 (9 s, against 15 s for training all)" in told
+    assert "with 400 photographs 10 points to the best of 2 (9 s)" in told and "60 %" in told
+    table = advice.pets_in_words(rows.assign(true=[0.5, 0.7, np.nan])).set_index("candidate")
+    assert table.loc["retrain 1"].item() == "0.50 [0.40, 0.60], true 0.50 (advised)"
+    assert table.loc["from scratch"].item().endswith("true not run")
 
 
 @pytest.mark.parametrize(

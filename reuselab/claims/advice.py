@@ -22,7 +22,7 @@ from reuselab.stats import interval
 ABOUT = (
     "Somebody has a network, some labelled images, and a new task. How many blocks are worth retraining, and "
     "when is it better not to reuse the network? The rows behind the other pages answer for simple rules, "
-    "and rows of its own for the command `reuselab advise`."
+    "and rows of its own for the command that gives advice."
 )
 RULES = {"goal": number(0, 100), "near": number(0, 1)}
 

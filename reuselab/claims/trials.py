@@ -265,7 +265,7 @@ def advice(rows: pd.DataFrame) -> pd.DataFrame:
     limits = best.assign(limit=best.accuracy - (best.high - best.low) / 4)[[*race, "limit"]]
     near = finalists.merge(limits).query("accuracy >= limit")
     fewest = near.loc[near.groupby(race).retrain.idxmin()]
-    both = pd.concat([told, best, fewest.assign(rule="race, fewest blocks within one error")])
+    both = pd.concat([told, best.assign(rule="race alone"), fewest.assign(rule="race, fewest blocks")])
     return both.assign(rule=both.rule + ", " + both.share)
 
 

@@ -149,7 +149,7 @@ def test_what_the_command_advises_is_held_to_the_true_accuracies_and_to_the_time
     regret = advice.trial_regrets(raced(advised=2, fewest=4))
     told = advice.trial_summary(regret).set_index("rule")
     assert told["mean"]["advise, a third"] == pytest.approx(0.1)
-    assert told["mean"]["race, fewest blocks within one error, a tenth"] == pytest.approx(0.1)
+    assert told["mean"]["race, fewest blocks, a tenth"] == pytest.approx(0.1)
     assert told.more["always the head"] == pytest.approx(0.1)  # retrains one, which is two from the best
     assert told.time["advise, a tenth"] == pytest.approx(0.2) and told.time["r2 alone"] == pytest.approx(0.1)
     assert told["mean"]["the best fixed share"] == pytest.approx(0)

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from reuselab import advisor
 from reuselab.check import known
 from reuselab.experiment import models, train, zoo
 from reuselab.experiment.bases import Base
@@ -16,6 +17,7 @@ from reuselab.experiment.models import Network
 from reuselab.places import regular
 from reuselab.sources import readers, registry, weights
 
+FLOAT = 4  # bytes
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 IMAGENET_COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what torchvision's weights expect
 COLOURS = {weights.MOBILENET_SHA256: ((0.5,) * 3, (0.5,) * 3)}  # of files that expect others
@@ -44,7 +46,7 @@ def photographs(folder: Path, side: int) -> Base:
     """The photographs FOLDER/CLASS/*, uint8 [n, 3, side, side]; classes by name.
 
     Raises ValueError, in one line, where there are fewer than two classes, a class has fewer than two
-    photographs, or one of them cannot be read.
+    photographs, all of them take more memory than `advisor.MEMORY`, or one of them cannot be read.
     """
     try:
         places = sorted(place for place in folder.iterdir() if place.is_dir() and place.name[0] != ".")
@@ -58,6 +60,12 @@ def photographs(folder: Path, side: int) -> Base:
     for place, own in zip(places, files):
         if len(own) < 2:
             raise ValueError(f"{place} must hold two photographs or more, and holds {len(own)}")
+    count = sum(map(len, files))
+    if (needed := count * 3 * side**2 * FLOAT) > advisor.MEMORY:
+        raise ValueError(
+            f"the {count:,} photographs in {folder} take {needed / 2**30:.1f} GiB at {side} pixels, "
+            f"more than {advisor.MEMORY / 2**30:g}: give fewer, or a smaller --side"
+        )
     labels = torch.repeat_interleave(torch.arange(len(places)), torch.tensor([len(own) for own in files]))
     images = torch.stack([_photograph(file, side) for own in files for file in own])
     return Base(images, labels, tuple(place.name for place in places))

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from reuselab import advisor, cli
 from reuselab.given import COLOURS
-from reuselab.sources import weights
+from reuselab.sources import readers, weights
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,14 @@ def test_bad_input_gets_one_line_and_status_2_before_any_work(monkeypatch, capsy
     status, out, err = called(monkeypatch, capsys, place, *USUAL, *given)
     assert (status, out) == (2, "")
     assert err.startswith("reuselab: ") and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.hostile("input")
+def test_more_photographs_than_memory_holds_are_refused_before_one_is_read(monkeypatch, capsys, place):
+    monkeypatch.setattr(readers, "square", lambda *_: pytest.fail("one was read"))
+    monkeypatch.setattr(advisor, "MEMORY", 12 * 3 * 32**2 * 4 - 1)
+    status, out, err = called(monkeypatch, capsys, place, *USUAL)
+    assert (status, out) == (2, "") and err.count("\n") == 1 and "give fewer, or a smaller --side" in err
 
 
 @pytest.mark.hostile("input")

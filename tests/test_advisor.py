@@ -106,6 +106,28 @@ def test_images_are_shrunk_for_a_short_budget_and_the_sentence_says_so(monkeypat
     assert told.sentence.endswith("images were shrunk from 256 to 128 pixels.")
 
 
+@pytest.mark.hostile("input")
+def test_more_images_than_memory_holds_are_refused_before_a_block_sees_them_all(monkeypatch):
+    images, labels = problem(n=24)
+    monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * (16 + 16 + 16))
+    advisor._within(*advisor._checked(network(blind()), images, labels), labels, advisor.Training(RECIPE), 60)
+    monkeypatch.setattr(advisor, "MEMORY", advisor.MEMORY - 1)
+    with pytest.raises(ValueError, match=r"^24 images of 4 pixels, .* more than .*: give fewer$"):
+        advisor.advise(network(blind()), images, labels)
+    with pytest.raises(ValueError, match=r"give fewer$"):
+        advisor.estimates(network(blind()), images, labels)
+
+
+def test_images_are_shrunk_where_memory_is_short(monkeypatch):
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    net = Network(OrderedDict(below=pooled, head=nn.Linear(16, 2)))
+    images, labels = problem(n=24)
+    large = images.repeat_interleave(32, 2).repeat_interleave(32, 3)
+    monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * 100**2)
+    told, _ = advisor._within(*advisor._checked(net, large, labels), labels, advisor.Training(RECIPE), 60)
+    assert told.below[2].shape[2] == 64
+
+
 @pytest.mark.parametrize(
     "cost, seconds, round_",
     [(1, 12, (3, 4)), (1, 11, (3, 2)), (1, 5, (3, 1)), (1, 2.5, (2, 1)), (1, 0, (1, 1))],
@@ -114,34 +136,32 @@ def test_a_round_takes_as_many_parts_as_time_allows_and_else_fewer_epochs(cost, 
     assert advisor._planned(cost, seconds, wanted=3, most=4) == round_
 
 
-def finalists(*rows):
-    return pd.DataFrame(rows, columns=["retrain", "init", "accuracy", "low"])
+def finalists(error, *rows):
+    """Rows of a race whose accuracies have the standard error `error`."""
+    table = pd.DataFrame(rows, columns=["retrain", "accuracy", "alignment"])
+    return table.assign(low=table.accuracy - 2 * error, high=table.accuracy + 2 * error)
 
 
 @pytest.mark.parametrize(
-    "rows, advised",
+    "error, rows, advised",
     [
-        ([(1, "alice", 0.80, 0.70), (2, "alice", 0.84, 0.74)], 0),  # within one standard error
-        ([(1, "alice", 0.70, 0.60), (2, "alice", 0.84, 0.74)], 1),
-        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.78, 0.68)], 0),  # scratch does not clearly win
-        ([(2, "alice", 0.70, 0.60), (3, "fresh", 0.84, 0.74)], 1),
-        ([(1, "fresh", 0.30, 0.20), (2, "fresh", 0.84, 0.74)], 1),  # all but one block fresh is no scratch
+        (0.10, [(1, 0.80, 0.6), (2, 0.84, 0.4)], 0),  # few images: the features decide
+        (0.001, [(1, 0.80, 0.6), (2, 0.84, 0.4)], 1),  # many: the accuracy does
+        (0.10, [(1, 0.80, 0.4), (2, 0.84, 0.4)], 1),
+        (0.10, [(3, 0.80, 0.4), (2, 0.80, 0.4)], 1),  # equals: the fewest blocks
     ],
 )
-def test_the_fewest_blocks_are_advised_that_are_not_clearly_worse_and_scratch_only_if_it_wins(rows, advised):
-    assert advisor.recommended(finalists(*rows), blocks=3) == advised
+def test_the_features_decide_where_few_images_tell_no_accuracies_apart(error, rows, advised):
+    assert advisor.recommended(finalists(error, *rows)) == advised
+
+
+def test_without_weight_the_accuracy_alone_decides():
+    assert advisor.recommended(finalists(0.1, (1, 0.80, 0.9), (2, 0.81, 0.1)), weight=0) == 1
 
 
 def test_where_there_is_time_every_image_is_held_out_once():
     told = advisor.advise(network(blind()), *problem(n=24), recipe=Recipe(epochs=8, batch=20), budget=BUDGET)
     assert (told.table.judged == 24).all()
-
-
-def test_the_record_of_a_race_holds_every_candidate_in_every_round():
-    images, labels = problem(n=24)
-    record = advisor.race(network(blind()), images, labels, Recipe(epochs=8, batch=20))
-    assert sorted(record.epochs.unique()) == [1, 2, 4, 8]
-    assert (record.groupby("epochs").size() == 4).all()
 
 
 def test_torchvisions_networks_are_cut_by_the_rule_and_left_as_they_were():

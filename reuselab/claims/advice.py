@@ -5,7 +5,7 @@ the features below it. Whatever is fitted is fitted on the other image sets. The
 any row of the seeds that decide was looked at, and those of the tree before any regret was.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,13 @@ from sklearn.preprocessing import StandardScaler
 
 from reuselab import stats
 from reuselab.check import number
-from reuselab.claims import evidence, luck_explained, mobilenet, registry
+from reuselab.claims import evidence, luck_explained, mobilenet, registry, trials
 from reuselab.stats import interval
 
 ABOUT = (
     "Somebody has a network, some labelled images, and a new task. How many blocks are worth retraining, and "
-    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules."
+    "when is it better not to reuse the network? The rows behind the other pages answer for simple rules, "
+    "and rows of its own for the command that gives advice."
 )
 RULES = {"goal": number(0, 100), "near": number(0, 1)}
 
@@ -69,18 +70,21 @@ def _chosen(rows: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
 def _rules(known: pd.DataFrame) -> dict[str, Choose]:
     """Each rule by its name; `known` are the rows that it may be fitted on."""
     lead = known.bob_accuracy - known.groupby(PROBLEM).bob_accuracy.transform("mean")
-    shares = _share(known).round(2).unique()
-    best = min(shares, key=lambda share: _chosen(known, _nearest(share)(known)).regret.mean())
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(_features(known), lead)
 
     def measure(name: str) -> Choose:
         return lambda rows: rows[name]
 
     return _unfitted() | {
-        "the best fixed share": _nearest(best),
+        "the best fixed share": _nearest(_best_share(known)),
         **{f"{name} alone": measure(name) for name in ALONE},
         "all measures": lambda rows: pd.Series(model.predict(_features(rows)), rows.index),
     }
+
+
+def _best_share(known: pd.DataFrame) -> float:
+    shares = _share(known).round(2).unique()
+    return min(shares, key=lambda share: _chosen(known, _nearest(share)(known)).regret.mean())
 
 
 def _unfitted() -> dict[str, Choose]:
@@ -123,10 +127,20 @@ def check(values: Mapping[str, Any]) -> None:
     """Any goal and any border between near and far will do."""
 
 
-# The rows that other pages kept.
+# What is kept for this page, and the rows that other pages kept.
+
+EVIDENCE_SETS = trials.SETS
+evidence_rows = trials.evidence_rows
+
+
+def tried(*names: str) -> dict[str, pd.DataFrame]:
+    """The tables of `trials` that are there, by image set: those named, or all with races."""
+    paths = {name: evidence.path_of("advice", name) for name in names or trials.COUPLINGS}
+    return {name: pd.read_csv(path).assign(images=name) for name, path in paths.items() if path.exists()}
+
 
 FAR, NEAR, IMAGENET = "far from hers", "near hers", "any, her network learnt ImageNet"
-SIZES = {30: "up to 30", 100: "31 to 100", np.inf: "more than 100"}  # Bob's labelled images
+SIZES = {20: "up to 20", 50: "21 to 50", 200: "51 to 200", np.inf: "more than 200"}  # Bob's labelled images
 ACTIONS = {
     "always the head": "retrain the head",
     "always half": "retrain half of the blocks",
@@ -143,6 +157,7 @@ def kept(near: float) -> pd.DataFrame:
     """
     measured = [rows.assign(images=name) for name, rows in luck_explained.kept().items()]
     other = [_of_pairs(name) for name in ("digits", "turned")]
+    other += [trials.truths(rows).drop(columns="alignment") for rows in tried().values()]
     rows = pd.concat([*measured, *other, *map(_of_photographs, mobilenet.SETS)], ignore_index=True)
     ours = np.where(rows.rho < near, FAR, NEAR)
     labels = pd.cut(rows.bob_pairs, [0, *SIZES], labels=list(SIZES.values())).astype(str)
@@ -217,28 +232,179 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     """
     told = summary(regret)
     least, means = told.iloc[0], regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
-    mean, low, high = 100 * least[["mean", "low", "high"]].astype(float)
-    reached = (
-        f"is reached: even the upper end of the interval is {high:.1f}"
-        if high <= goal
-        else f"is missed: even the lower end of the interval is {low:.1f}"
-        if low > goal
-        else "is reached by the mean, though its interval reaches beyond"
-        if mean <= goal
-        else "is not reached: the mean is above it, though its interval reaches across"
-    )
     equals = [
         rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0
     ]
     words = ", ".join(equals) or "no other rule"
-    return {"rule": least.rule, "regret": points(least), "reached": reached, "equals": words}
+    return {
+        "rule": least.rule,
+        "regret": points(least),
+        "reached": reached(100 * least[["mean", "low", "high"]].astype(float), goal),
+        "equals": words,
+    }
+
+
+# The advisor's own regret.
+
+ADVISE = "advise, a third"  # what the others are held against
+
+
+def trial_regrets(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What the advice of `advise`, of simple rules and of single estimators loses on problems of `trials`.
+
+    tables: of `tried`. A row a problem and rule: PROBLEM, rule, retrain, regret, and time, the share of
+    the time that training every cut takes (0 where nothing is measured). What is fitted is fitted on the
+    other image sets.
+    """
+    rows = pd.concat(tables.values(), ignore_index=True)
+    truth = trials.truths(rows[rows.bob_pairs.isin(trials.ADVISED)]).reset_index(drop=True)
+    whole = truth.groupby(PROBLEM).agg(whole=("seconds", "sum"), told_seconds=("told_seconds", "first"))
+    parts = [_chosen(truth, score(truth)).assign(rule=rule, time=0.0) for rule, score in _unfitted().items()]
+    for one in truth.images.unique():
+        known, asked = truth[truth.images != one], truth[truth.images == one]
+        if len(known):
+            fixed = _chosen(asked, _nearest(_best_share(known))(asked))
+            parts.append(fixed.assign(rule="the best fixed share", time=0.0))
+    for name in trials.MEASURES:
+        own = _chosen(truth, truth[name]).join(whole, on=PROBLEM)
+        parts.append(own.assign(rule=f"{name} alone", time=own.told_seconds / own.whole))
+    truth["regret"] = truth.groupby(PROBLEM).bob_accuracy.transform("max") - truth.bob_accuracy
+    raced = trials.advice(rows)[[*PROBLEM, "rule", "retrain", "seconds"]]
+    raced = raced.merge(truth[[*PROBLEM, "retrain", "regret"]]).join(whole, on=PROBLEM)
+    parts.append(raced.assign(time=raced.seconds / raced.whole))
+    return pd.concat(parts, ignore_index=True)[[*PROBLEM, "rule", "retrain", "regret", "time"]]
+
+
+def trial_summary(regret: pd.DataFrame) -> pd.DataFrame:
+    """`summary` of `trial_regrets`, with the mean time, and more, more_low, more_high: what a rule loses more
+    than `ADVISE`, paired by (images, seed).
+    """
+    means = regret.groupby(["rule", "images", "seed"]).regret.mean().unstack(0)
+    told = summary(regret).set_index("rule")
+    more = [interval(means[rule] - means[ADVISE]) for rule in told.index]
+    told[["more", "more_low", "more_high"]] = more
+    return told.assign(time=regret.groupby("rule").time.mean()).reset_index()
+
+
+def trials_in_words(told: pd.DataFrame) -> pd.DataFrame:
+    """`trial_summary` as a table: regrets in points, and time in per cent of training every cut."""
+    rows = []
+    for _, row in told.iterrows():
+        words = {"rule": row.rule, "loses": points(row)}
+        words["more than the command"] = (
+            "" if row.rule == ADVISE else points(row, "more", "more_low", "more_high")
+        )
+        rows.append(words | {"time": f"{100 * row.time:.0f} %", "worst": f"{100 * row.worst:.0f}"})
+    return pd.DataFrame(rows)
+
+
+def trial_headline(told: pd.DataFrame, goal: float) -> dict[str, str]:
+    """What `trial_summary` says, in words: of "advise" with each budget its regret, time and the goal.
+
+    And the rules that lose less than `ADVISE` for sure, those that cannot be told from it, and how many of
+    all lose more.
+    """
+    rows = told.set_index("rule")
+    words: dict[str, str] = {}
+    for name in trials.SHARES:
+        row = rows.loc[f"advise, {name}"]
+        key = name.removeprefix("a ")
+        words |= {key: points(row), f"{key}_time": f"{100 * row.time:.0f} %"}
+        words[f"{key}_reached"] = reached(100 * row[["mean", "low", "high"]].astype(float), goal)
+    others = rows.drop(index=[f"advise, {name}" for name in trials.SHARES])
+    more, less = others.more_low > 0, others.more_high < 0
+    words["more"] = f"{more.sum()} of {len(others)}"
+    kinds = {"less": less, "equals": ~(more | less)}
+    return words | {kind: ", ".join(others.index[which]) or "none" for kind, which in kinds.items()}
+
+
+def alices_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """`trials.ranked` as a table, losses in points; table: kept."""
+    told = trials.ranked(table)
+    named = {trials.NAME: "names (Wu-Palmer)", trials.CHANCE: "at random"}
+    rows = []
+    for _, row in told.iterrows():
+        words = {"ranked by": named.get(row.measure, row.measure)}
+        words["the best is among three"] = stats.in_words(tuple(row[["among", "low", "high"]]), ".2f")
+        rows.append(words | {"the first loses": points(row, "lost", "lost_low", "lost_high")})
+    return pd.DataFrame(rows)
+
+
+def alices_headline(table: pd.DataFrame) -> dict[str, str]:
+    """Which measure's first Alice loses least, and what names and chance lose, in words; table: kept.
+
+    And over_name, over_chance: the measures whose first loses less for sure, paired by Bob.
+    """
+    told = trials.ranked(table).set_index("measure")
+    best = told.drop(index=[trials.NAME, trials.CHANCE]).lost.idxmin()
+    shown = {"alice": best, "alice_name": trials.NAME, "alice_chance": trials.CHANCE}
+    words = {
+        f"{key}_lost": points(told.loc[name], "lost", "lost_low", "lost_high") for key, name in shown.items()
+    }
+    among = {f"{key}_among": f"{100 * told.among[name]:.0f} %" for key, name in shown.items()}
+    sizes = {"alices": str(table.alice.nunique()), "bobs": str(table.bob.nunique())}
+    lost = trials.by_bob(table).lost.unstack(0)
+    for key, rival in {"over_name": trials.NAME, "over_chance": trials.CHANCE}.items():
+        surer = [name for name in lost if interval(lost[rival] - lost[name])[1] > 0]
+        words[key] = ", ".join(surer) or "none"
+    return words | among | sizes | {"alice": best}
+
+
+def pets_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The worked example: a row a candidate, a column a number of photographs; table: kept.
+
+    In a cell stand the accuracy in the race, its interval, and the true one after the whole training.
+    """
+    blocks, columns = table.retrain.max(), {}
+    for size, own in table.groupby("labels"):
+        cells = {}
+        for row in own.sort_values(["retrain", "init"]).itertuples():
+            name = (
+                "from scratch" if (row.retrain, row.init) == (blocks, "fresh") else f"retrain {row.retrain}"
+            )
+            brief = stats.in_words((row.accuracy, row.low, row.high), ".2f")
+            true = "not run" if np.isnan(row.true) else f"{row.true:.2f}"
+            cells[name] = f"{brief}, true {true}" + (" (advised)" if row.advised else "")
+        columns[f"{size} photographs"] = cells
+    return pd.DataFrame(columns).rename_axis("candidate").reset_index()
+
+
+def pets_headline(table: pd.DataFrame) -> str:
+    """What the advice on the pets loses, and its time, in sentences; table: kept."""
+    told = []
+    for size, own in table.groupby("labels"):
+        chosen, known = own[own.advised.astype(bool)].iloc[0], own.dropna(subset="true")
+        lost = 100 * (known.true.max() - chosen.true)
+        words = "a loss unknown" if np.isnan(lost) else f"{lost:.0f} points to the best of {len(known)}"
+        took = f"{chosen.seconds:.0f} s" + (
+            f", against {own.whole_seconds.sum():.0f} s for training all" if len(known) == len(own) else ""
+        )
+        told.append(f"with {size} photographs {words} ({took})")
+    known = table.dropna(subset="true")
+    within = ((known.true >= known.low) & (known.true <= known.high)).mean()
+    return (
+        f"The advice loses {'; '.join(told)}. The true accuracy lies in the interval of the race for "
+        f"{100 * within:.0f} % of the candidates."
+    )
+
+
+def reached(regret: Iterable[float], goal: float) -> str:
+    """Whether a regret, its mean and interval (low, high) in points, reaches the goal, in words."""
+    mean, low, high = regret
+    if high <= goal:
+        return f"is reached: even the upper end of the interval is {high:.1f}"
+    if low > goal:
+        return f"is missed: even the lower end of the interval is {low:.1f}"
+    if mean <= goal:
+        return "is reached by the mean, though its interval reaches beyond"
+    return "is not reached: the mean is above it, though its interval reaches across"
 
 
 # The tree.
 
 
-def tree(rows: pd.DataFrame) -> pd.DataFrame:
-    """The leaves of the decision tree, a row a task and number of labels that there are rows of.
+def tree(rows: pd.DataFrame, sizes: Sequence[str] = tuple(SIZES.values())) -> pd.DataFrame:
+    """The leaves of the decision tree, a row a task and number of labels, `sizes`, that there are rows of.
 
     rule: of `ACTIONS` the one with the least mean regret in the leaf, and action, in words. rival: the next
     best. lead: what the rival's mean regret is more, with its interval over (images, seed), low and high;
@@ -249,7 +415,7 @@ def tree(rows: pd.DataFrame) -> pd.DataFrame:
     told = thumbs(rows)
     leaves = []
     for task in (FAR, NEAR, IMAGENET):
-        for labels in SIZES.values():
+        for labels in sizes:
             leaf = told[(told.task == task) & (told.labels == labels)]
             if len(leaf):
                 leaves.append({"task": task, "labels": labels} | _leaf(leaf))
@@ -322,26 +488,37 @@ def rests_on() -> pd.DataFrame:
     return pd.DataFrame(told)
 
 
-def leaves_in_words(
-    leaves: pd.DataFrame, rows: pd.DataFrame, regret: pd.DataFrame, rule: str
-) -> pd.DataFrame:
-    """The leaves of `tree` as a table: advice, and regrets in points with that of `rule` beside them.
-
-    rows: of `kept`; regret: of `regrets`, of which `rule` is one, where its measure was taken.
-    """
-    named = regret[regret.rule == rule].merge(
-        rows[[*PROBLEM, "task", "labels"]].drop_duplicates(), on=PROBLEM
-    )
+def leaves_in_words(leaves: pd.DataFrame) -> pd.DataFrame:
+    """The leaves of `tree` as a table: advice, and regrets and gain in points."""
     told = []
-    for leaf in leaves.to_dict("records"):
-        own = named[(named.task == leaf["task"]) & (named.labels == leaf["labels"])]
-        row = pd.Series(leaf)
-        words = {"Bob's task": leaf["task"], "labelled images": leaf["labels"], "advice": advised(row)}
-        words |= {"regret": points(row, "here", "here_low", "here_high")}
-        words |= {"unseen": points(row, "regret", "regret_low", "regret_high")}
-        words |= {rule: points(summary(own).iloc[0]) if len(own) else "not measured"}
-        told.append(words | {"reuse gains": points(row, "gain", "gain_low", "gain_high")})
+    for _, leaf in leaves.iterrows():
+        words = {"Bob's task": leaf.task, "labelled images": leaf.labels, "advice": advised(leaf)}
+        words |= {"loses": points(leaf, "here", "here_low", "here_high")}
+        words["unseen"] = points(leaf, "regret", "regret_low", "regret_high") if leaf.sets > 1 else "one set"
+        told.append(words | {"reuse gains": points(leaf, "gain", "gain_low", "gain_high")})
     return pd.DataFrame(told)
+
+
+def with_labels(rows: pd.DataFrame, *sizes: int) -> pd.DataFrame:
+    """The leaves of `tree` for exactly these numbers of labelled images, as a table."""
+    some = rows[rows.bob_pairs.isin(sizes)]
+    exact = {size: f"{size:,}" for size in sizes}
+    told = tree(some.assign(labels=some.bob_pairs.map(exact)), list(exact.values()))
+    return leaves_in_words(told).drop(columns="unseen")
+
+
+def when_not(leaves: pd.DataFrame) -> str:
+    """When not to reuse, in a sentence: the leaves in which the best way to reuse gains nothing for sure."""
+    less, unsure = leaves[leaves.gain_high < 0], leaves[(leaves.gain_low <= 0) & (leaves.gain_high >= 0)]
+    told = [
+        f"{words}: {'; '.join(f'{leaf.task}, {leaf.labels} images' for leaf in part.itertuples())}."
+        for words, part in (
+            ("Scratch wins, so do not reuse", less),
+            ("Reuse cannot be told from scratch", unsure),
+        )
+        if len(part)
+    ]
+    return " ".join(told) or "In every branch the best way to reuse beats scratch."
 
 
 def disagree(leaves: pd.DataFrame) -> pd.Series:

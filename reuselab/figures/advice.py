@@ -1,29 +1,29 @@
 """How far rules fall short of the best cut, and the decision tree that follows from it."""
 
 from collections.abc import Mapping
-from textwrap import fill
+from textwrap import wrap
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reuselab.claims import advice as claim
 from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid
 
 COLORS = dict(zip(claim.ACTIONS, (*RETRAIN_COLORS[1:4], BOB_COLOR)))
+ADVISED = RETRAIN_COLORS[5]
+WIDTH, LINE = 4.4, 0.19  # inches: of the tree, and of a line of its words
 
 
 @drawn
 def regrets(told: Mapping[str, pd.DataFrame], goal: float) -> Figure:
     """Mean regret of each rule in points, with its interval: a panel each of `claims.advice.summary`."""
-    first = next(iter(told.values()))
+    first = max(told.values(), key=len)
     drawing = Figure(figsize=(8, 0.7 + 0.34 * len(first)))
     panels = drawing.subplots(1, len(told), sharey=True, squeeze=False)[0]
     heights = {rule: -height for height, rule in enumerate(first.rule)}
     for axes, (name, rows) in zip(panels, told.items()):
         for row in rows.itertuples():
-            shade = COLORS.get(row.rule, INK)
+            shade = ADVISED if row.rule.startswith("advise,") else COLORS.get(row.rule, INK)
             axes.plot([100 * row.low, 100 * row.high], [heights[row.rule]] * 2, color=shade)
             axes.plot(100 * row.mean, heights[row.rule], "o", color=shade)
         axes.axvline(goal, color=REFERENCE_COLOR, ls="--", lw=1)
@@ -38,33 +38,38 @@ def regrets(told: Mapping[str, pd.DataFrame], goal: float) -> Figure:
 
 @drawn
 def tree(leaves: pd.DataFrame) -> Figure:
-    """The decision tree: Alice's task, Bob's labelled images, and the advice with its regret."""
-    drawing = Figure(figsize=(8.6, 0.6 + 0.62 * len(leaves)))
+    """The decision tree from above: Bob's task, his labelled images, and the advice with its regret.
+
+    So narrow that its words are read on a phone.
+    """
+    blocks = [_leaf_words(leaf) for _, leaf in leaves.iterrows()]
+    heads = ~leaves.task.duplicated()
+    lines = sum(map(len, blocks)) + 0.5 * len(blocks) + 1.6 * heads.sum()
+    drawing = Figure(figsize=(WIDTH, LINE * (lines + 0.5)))
     drawing.set_layout_engine("none")
     axes = drawing.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set(xlim=(0, 10), ylim=(-len(leaves) + 0.4, 0.9))
-    heads = {0.1: "What is Bob's task?", 2.4: "Labelled images", 4.2: "Advice, and accuracy points lost"}
-    for x, words in heads.items():
-        axes.text(x, 0.7, words, weight="bold", va="center", fontsize=10)
-    shades = claim.disagree(leaves).map({True: BOB_COLOR, False: REFERENCE_COLOR})
-    leaf_heights = pd.Series(-np.arange(len(leaves), dtype=float), leaves.index)
-    for task, rows in leaves.groupby("task", sort=False):
-        middle = leaf_heights[rows.index].mean()
-        axes.text(0.1, middle, fill(task, 16), va="center", fontsize=10)
-        for index, leaf in rows.iterrows():
-            _leaf(axes, leaf, middle, leaf_heights[index], shades[index])
+    axes.set(xlim=(0, WIDTH), ylim=(-lines, 0.5))
+    apart, height, trunk = claim.disagree(leaves), 0.0, 0.0
+    for (index, leaf), words in zip(leaves.iterrows(), blocks):
+        if heads[index]:
+            height -= 0.6
+            axes.text(0.05, height, f"Bob's task: {leaf.task}", weight="bold", va="center", fontsize=10)
+            trunk, height = height - 0.5, height - 1.0
+        axes.plot([0.15, 0.15, 0.32], [trunk, height, height], color=REFERENCE_COLOR, lw=1.2)
+        axes.plot(0.42, height, "o", color=COLORS[leaf.rule], ms=9)
+        if leaf.tie:
+            axes.plot(0.42, height, "o", color=COLORS[leaf.rival], ms=9, fillstyle="right", mec="none")
+        for number, line in enumerate(words):
+            last = number == len(words) - 1
+            shade = BOB_COLOR if last and apart[index] else REFERENCE_COLOR if last else INK
+            axes.text(0.58, height, line, va="center", fontsize=10, color=shade)
+            height -= 1
+        height -= 0.5
     return drawing
 
 
-def _leaf(axes: Axes, leaf: pd.Series, middle: float, height: float, shade: str) -> None:
-    axes.plot([1.85, 2.3], [middle, height], color=REFERENCE_COLOR, lw=1.2)
-    axes.text(2.4, height, leaf.labels, va="center", fontsize=10)
-    axes.plot([3.65, 3.9], [height, height], color=REFERENCE_COLOR, lw=1.2)
-    axes.plot(4.0, height, "o", color=COLORS[leaf.rule], ms=8)
-    if leaf.tie:
-        axes.plot(4.0, height, "o", color=COLORS[leaf.rival], ms=8, fillstyle="right", mec="none")
-    regret = claim.points(leaf, "here", "here_low", "here_high")
-    unseen = "" if np.isnan(leaf.regret) else f"; chosen on other image sets, {100 * leaf.regret:.1f}"
-    axes.text(4.2, height + 0.16, claim.advised(leaf), va="center", fontsize=9.5)
-    axes.text(4.2, height - 0.2, f"loses {regret}{unseen}", va="center", fontsize=9, color=shade)
+def _leaf_words(leaf: pd.Series) -> list[str]:
+    """A leaf in short lines, the last of them what it loses."""
+    advice = wrap(f"{leaf.labels} images: {claim.advised(leaf)}", 44)
+    return [*advice, f"loses {claim.points(leaf, 'here', 'here_low', 'here_high')}"]

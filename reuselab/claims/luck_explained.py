@@ -1,4 +1,8 @@
-"""Does the second paper's theory tell the first paper's Bob what he will gain (claims D1 and D2, ours)?"""
+"""Does the second paper's theory tell the first paper's Bob what he will gain (claims D1 and D2, ours)?
+
+What decides stands in `DECISIONS`. Whether one law holds on all image sets a rule of its own tells, which
+was written before the seeds that decide were run: see `one_law`.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,6 +33,7 @@ RULES = rules(
 ) | {"pixels": integer(5, 200), "draws": integer(2, 10_000)}
 FEWEST = 12  # Bob's pairs: five parts of fewer are too small to judge features by
 SMALL = 0.01  # a gain smaller than this has no sign
+ALIKE = 0.1  # by so much less R^2 the line of other sets may tell a set's gains, if the law is to be one
 LAWS = {"theory": "theory at its own n / d", "measured": "features less pixels, measured"}
 # Looked at after the evidence, so it decides nothing: `measured` by the effective angle, not by the ridge.
 EXPLORED = {"angles": "features less pixels, by effective angles"}
@@ -165,6 +170,11 @@ def one_law(tables: Mapping[str, pd.DataFrame], law: str) -> pd.DataFrame:
 
     Lines of gain on what `law` predicts: fitted to this set, to all, and to all but this one. R^2 on this
     set, whose mean is the rival: below 0 that is better.
+
+    The rule: each R^2 is of one seed, its rows in no fit, and has its interval over seeds. A set has the
+    law of the others where their line loses less than `ALIKE` to its own, by the whole interval, a law of
+    its own where it loses more. There is one law where all sets have that of the others, and there are several
+    where one has its own; else that is open. In the same way for each image set and network.
     """
     given = {name: points(table) for name, table in tables.items()}
     rows = []

@@ -91,7 +91,7 @@ def test_the_problems_of_one_alice_have_a_row_for_each_size_and_cut_scratch_amon
 
 
 def test_the_protocol_uses_seeds_that_no_pilot_used_and_each_alice_once():
-    seeds = range(evidence.FIRST_SEED, evidence.FIRST_SEED + 2)
+    seeds = range(problems.FIRST_SEED, problems.FIRST_SEED + 2)
     cells = list(problems.alices("turned", seeds))
     assert len(set(cells)) == len(cells) and {cell.bob_base for cell in cells} == {"turned"}
     assert set(luck_explained.EVIDENCE_SETS) <= set(evidence.SETS)
@@ -120,7 +120,7 @@ KEPT = luck_explained.kept()
 @pytest.mark.parametrize("name", KEPT)
 def test_a_kept_table_has_every_problem_of_the_protocol(name):
     rows = KEPT[name]
-    seeds = range(evidence.FIRST_SEED, evidence.FIRST_SEED + problems.SEEDS[name])
+    seeds = range(problems.FIRST_SEED, problems.FIRST_SEED + problems.SEEDS[name])
     alices = {(c.network, c.rho, c.phi, c.seed) for c in problems.alices(name, seeds)}
     assert set(rows[["network", "rho", "phi", "seed"]].itertuples(index=False, name=None)) == alices
     assert not rows.duplicated(problems.KEYS).any()

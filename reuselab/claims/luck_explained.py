@@ -171,9 +171,9 @@ def one_law(tables: Mapping[str, pd.DataFrame], law: str) -> pd.DataFrame:
     Lines of gain on what `law` predicts: fitted to this set, to all, and to all but this one. R^2 on this
     set, whose mean is the rival: below 0 that is better.
 
-    The rule: each R^2 is of one seed, its rows in no fit, and has its interval over seeds. A set has the
-    law of the others where their line loses less than `ALIKE` to its own, by the whole interval, a law of
-    its own where it loses more. There is one law where all sets have that of the others, and there are several
+    The rule: each R^2 is of one seed, its rows in no fit, and has its interval over seeds. A set has the law
+    of the others where their line loses less than `ALIKE` to its own, by the whole interval, and a law of its
+    own where it loses more. There is one law where all sets have that of the others, and there are several
     where one has its own; else that is open. In the same way for each image set and network.
     """
     given = {name: points(table) for name, table in tables.items()}

@@ -34,9 +34,17 @@ RULES = rules(
 FEWEST = 12  # Bob's pairs: five parts of fewer are too small to judge features by
 SMALL = 0.01  # a gain smaller than this has no sign
 ALIKE = 0.1  # by so much less R^2 the line of other sets may tell a set's gains, if the law is to be one
+THEIRS, ITS_OWN, OPEN = "that of the others", "its own", "open"
 LAWS = {"theory": "theory at its own n / d", "measured": "features less pixels, measured"}
 # Looked at after the evidence, so it decides nothing: `measured` by the effective angle, not by the ridge.
 EXPLORED = {"angles": "features less pixels, by effective angles"}
+MEASURES = {
+    "cosine": "effective cos(theta)",
+    "r2": "R^2 of the ridge",
+    "alignment": "kernel-target alignment",
+    "cka": "CKA with an Alice of Bob's task",
+    "norm": "norm of the features",
+}
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -165,30 +173,82 @@ def _within(table: pd.DataFrame, law: str) -> pd.Series:
     return pd.concat(by_network, axis=1).mean(axis=1)
 
 
-def one_law(tables: Mapping[str, pd.DataFrame], law: str) -> pd.DataFrame:
-    """One line for all image sets, or several? A row a set: own, common and others, each R^2 of Bob's gain.
+def one_law(tables: Mapping[str, pd.DataFrame], law: str, *, networks: bool = False) -> pd.DataFrame:
+    """One line for all image sets, or several? A row a set: own and others, each R^2 of Bob's gain, and loss.
 
-    Lines of gain on what `law` predicts: fitted to this set, to all, and to all but this one. R^2 on this
-    set, whose mean is the rival: below 0 that is better.
+    Lines of gain on what `law` predicts: fitted to this set, and to all but this one. R^2 on this set, whose
+    mean is the rival: below 0 that is better. networks: the same for each image set and network.
 
     The rule: each R^2 is of one seed, its rows in no fit, and has its interval over seeds. A set has the law
     of the others where their line loses less than `ALIKE` to its own, by the whole interval, and a law of its
     own where it loses more. There is one law where all sets have that of the others, and there are several
-    where one has its own; else that is open. In the same way for each image set and network.
+    where one has its own; else that is open.
     """
     given = {name: points(table) for name, table in tables.items()}
+    if networks:
+        given = {
+            f"{name}, {net}": own for name, rows in given.items() for net, own in rows.groupby("network")
+        }
     rows = []
     for name, own in given.items():
         others = [rows for other, rows in given.items() if other != name]
-        fits = {"own": [own], "common": list(given.values()), "others": others}
-        rows.append({"set": name} | {fit: _r2(pd.concat(on), own, law) for fit, on in fits.items() if on})
+        told = pd.DataFrame(
+            [
+                {"own": _r2(own[own.seed != seed], judged, law)}
+                | ({"others": _r2(pd.concat(others), judged, law)} if others else {})
+                for seed, judged in own.groupby("seed")
+            ]
+        )
+        rows.append({"set": name} | _alike(told))
     return pd.DataFrame(rows)
 
 
+def _alike(told: pd.DataFrame) -> dict[str, str]:
+    """Means of R^2 by seed, own and others, with intervals in words, and whose law the set has."""
+    words = {fit: stats.in_words(stats.interval(told[fit])) for fit in told}
+    if "others" not in told:
+        return words
+    loss = stats.interval(told.own - told.others)
+    whose = THEIRS if loss[2] < ALIKE else ITS_OWN if loss[1] > ALIKE else OPEN
+    return words | {"loss": stats.in_words(loss), "law": whose}
+
+
 def _r2(fit: pd.DataFrame, judged: pd.DataFrame, law: str) -> float:
+    """R^2 of the gains `judged` on the line of gain on `law` that suits the rows of `fit`; NaN without any."""
+    if fit.empty:
+        return float("nan")
     line = np.polyfit(fit[law], fit.gain, 1)
     left = judged.gain - np.polyval(line, judged[law])
     return float(1 - (left**2).sum() / ((judged.gain - judged.gain.mean()) ** 2).sum())
+
+
+def one_or_several(laws: pd.DataFrame) -> str:
+    """What a table of `one_law` says, in a sentence."""
+    if "law" not in laws:
+        return "One image set alone cannot tell."
+    own = laws.set[laws.law == ITS_OWN]
+    if (laws.law == THEIRS).all():
+        return "One law holds: on no image set do the others' lines tell much less than its own."
+    if own.empty:
+        return "Whether one law holds is open."
+    return f"Several laws hold: {' and '.join(own)} {'has its' if len(own) == 1 else 'have their'} own."
+
+
+def alone(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Spearman's correlation of each of `MEASURES` with Bob's gain, a row a measure and a column a set.
+
+    Over couplings and cuts of one network, number of pairs and seed, the mean for each seed, and its interval
+    over seeds in words.
+    """
+    words = {}
+    for name, table in tables.items():
+        given = points(table).groupby(["seed", "network", "bob_pairs"])
+        told = given[["gain", *MEASURES]].apply(
+            lambda rows: pd.Series({one: stats.rank_correlation(rows.gain, rows[one]) for one in MEASURES})
+        )
+        by_seed = told.groupby("seed").mean()
+        words[name] = [stats.in_words(stats.interval(by_seed[one]), "+.2f") for one in MEASURES]
+    return pd.DataFrame({"measure": list(MEASURES.values())} | words)
 
 
 def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -9,10 +9,62 @@ from matplotlib.figure import Figure
 
 from reuselab.claims.luck_explained import LAWS
 from reuselab.figures.phase_diagram import GAIN
-from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid, log_across, short
+from reuselab.figures.style import (
+    BOB_COLOR,
+    INK,
+    REFERENCE_COLOR,
+    RETRAIN_COLORS,
+    drawn,
+    light_grid,
+    log_across,
+    short,
+)
 from reuselab.theory import linear
 
 FULL = 0.5  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+
+
+@drawn
+def whose(points: Mapping[str, pd.DataFrame], network: str = "cnn", bob_pairs: int = 100) -> Figure:
+    """How much of Bob's task her blocks hold, cut by cut, against what his pixels hold; Bob's gain as colour.
+
+    points: rows of `claims.luck_explained.points`, a panel an image set. A line a coupling, means over seeds.
+    Dashed: what the pixels hold, measured; dotted: n / d, what theory grants scratch.
+    """
+    drawing = Figure(figsize=(8, 5.6) if len(points) > 2 else (8, 3.4))
+    panels = drawing.subplots(-(-len(points) // 2), 2, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (name, rows) in zip(panels, points.items()):
+        told = rows[(rows.network == network) & (rows.bob_pairs == bob_pairs)]
+        dots = _paths(axes, told.assign(held=told.cosine**2, kept=told.retrain.max() + 1 - told.retrain))
+        axes.set_title(short(name))
+    drawing.supxlabel("blocks of hers that Bob keeps")
+    drawing.supylabel("share of his task that they hold")
+    drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.7)
+    return drawing
+
+
+def _paths(axes: Axes, rows: pd.DataFrame):
+    """The paths of one image set; held: cos(theta)^2, kept: number of her blocks."""
+    means = rows.groupby(["rho", "phi", "kept"])[["held", "gain"]].mean().reset_index()
+    for (rho, phi), path in means.groupby(["rho", "phi"]):
+        axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1.2, zorder=1)
+        axes.annotate(
+            f"phi {phi:g}" if phi else f"rho {rho:g}",
+            (path.kept.iloc[-1], path.held.iloc[-1]),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    shown = {**GAIN, "vmin": -FULL, "vmax": FULL}
+    dots = axes.scatter(
+        means.kept, means.held, c=means.gain, s=70, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=2, **shown
+    )
+    pixels, theory = (rows.cosine_scratch**2).mean(), rows.gamma.mean()
+    axes.axhline(pixels, color=BOB_COLOR, ls="--", lw=1.2)
+    axes.axhline(theory, color=INK, ls=":", lw=1.2)
+    axes.set(ylim=(0, 1), xticks=sorted(means.kept.unique()), xlim=(0.7, means.kept.max() + 0.7))
+    return dots
 
 
 @drawn

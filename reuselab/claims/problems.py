@@ -16,7 +16,8 @@ in common.
 
 Four seeds from 10,000 on digits and turned decided before. On features that are all but constant on few pairs
 the ridge of `r2` broke down there; it was mended, looking at a pilot's seed alone, and all was run anew with
-seeds from `FIRST_SEED`.
+seeds from `FIRST_SEED`. For want of time fashion has two couplings of the four, as was settled before any of
+its rows was looked at.
 """
 
 import hashlib
@@ -45,6 +46,7 @@ SEEDS = {"digits": 4, "turned": 4, "fashion": 4, "cifar10": 6}
 PHOTOGRAPHS = "cifar10"  # the set of single photographs, whose tasks `dealt` gives
 NETWORKS = ("mlp", "cnn")
 COUPLINGS = ((0.0, 0.0), (0.5, 0.0), (0.9, 0.0), (0.0, 0.5))  # rho, phi
+FEWER = {"fashion": ((0.0, 0.0), (0.9, 0.0)), PHOTOGRAPHS: ((0.0, 0.0),)}
 SIZES = {30: 60, 100: 40, 400: 20}  # Bob's pairs, and his epochs
 RECIPE = {"alice_pairs": 2000, "alice_epochs": 6, "test_pairs": 1000}
 PROBLEM = ["network", "rho", "phi", "bob_pairs", "seed"]
@@ -54,9 +56,9 @@ MEASURED = ["bob_accuracy", "seconds", "inputs", "r2", "cosine", "rank", "alignm
 
 def alices(name: str, seeds: Iterable[int]) -> Iterator[Cell]:
     """The cells of the Alices on image set `name`, the seeds outermost, and small networks first."""
-    images, alone = evidence.SETS[name][0], name == PHOTOGRAPHS
-    for seed, network, (rho, phi) in product(seeds, NETWORKS, ((0.0, 0.0),) if alone else COUPLINGS):
-        tasks = dealt(seed) if alone else {}
+    images = evidence.SETS[name][0]
+    for seed, network, (rho, phi) in product(seeds, NETWORKS, FEWER.get(name, COUPLINGS)):
+        tasks = dealt(seed) if name == PHOTOGRAPHS else {}
         yield Cell.of(**images, **tasks, **RECIPE, network=network, rho=rho, phi=phi, seed=seed)
 
 

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from reuselab.claims.luck_explained import LAWS
 from reuselab.figures.phase_diagram import GAIN
 from reuselab.figures.style import (
-    BOB_COLOR,
     INK,
+    METHOD_COLORS,
     REFERENCE_COLOR,
     RETRAIN_COLORS,
     drawn,
@@ -21,50 +23,51 @@ from reuselab.figures.style import (
 )
 from reuselab.theory import linear
 
-FULL = 0.5  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+FULL = 0.3  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
 
 
 @drawn
-def whose(points: Mapping[str, pd.DataFrame], network: str = "cnn", bob_pairs: int = 100) -> Figure:
-    """How much of Bob's task her blocks hold, cut by cut, against what his pixels hold; Bob's gain as colour.
+def whose(points: Mapping[str, pd.DataFrame], network: str, bob_pairs: int) -> Figure:
+    """How much of Bob's task her blocks hold, cut by cut, and what he gains by keeping them.
 
-    points: rows of `claims.luck_explained.points`, a panel an image set. A line a coupling, means over seeds.
-    Dashed: what the pixels hold, measured; dotted: n / d, what theory grants scratch.
+    points: rows of `claims.luck_explained.points`, a panel an image set. A path a coupling, means over seeds.
     """
-    drawing = Figure(figsize=(8, 5.6) if len(points) > 2 else (8, 3.4))
-    panels = drawing.subplots(-(-len(points) // 2), 2, sharex=True, sharey=True, squeeze=False).ravel()
+    drawing = Figure(figsize=(8, 3.1 * (1 + len(points)) / 2) if len(points) > 2 else (8, 3.6))
+    panels = drawing.subplots(-(-len(points) // 2), min(len(points), 2), squeeze=False).ravel()
+    for axes in panels[len(points) :]:
+        axes.set_axis_off()
     for axes, (name, rows) in zip(panels, points.items()):
         told = rows[(rows.network == network) & (rows.bob_pairs == bob_pairs)]
-        dots = _paths(axes, told.assign(held=told.cosine**2, kept=told.retrain.max() + 1 - told.retrain))
-        axes.set_title(short(name))
-    drawing.supxlabel("blocks of hers that Bob keeps")
-    drawing.supylabel("share of his task that they hold")
-    drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.7)
+        dots = _paths(axes, told.assign(held=told.cosine**2, kept=1 + told.retrain.max() - told.retrain))
+        axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
+    drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.6, extend="both")
+    drawing.legend(handles=panels[0].lines[:2], loc="outside lower center", ncols=2, frameon=False)
     return drawing
 
 
-def _paths(axes: Axes, rows: pd.DataFrame):
-    """The paths of one image set; held: cos(theta)^2, kept: number of her blocks."""
-    means = rows.groupby(["rho", "phi", "kept"])[["held", "gain"]].mean().reset_index()
-    for (rho, phi), path in means.groupby(["rho", "phi"]):
-        axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1.2, zorder=1)
-        axes.annotate(
-            f"phi {phi:g}" if phi else f"rho {rho:g}",
-            (path.kept.iloc[-1], path.held.iloc[-1]),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
+def _paths(axes: Axes, rows: pd.DataFrame) -> PathCollection:
+    """The paths of one image set, and both measures of scratch; held: cos(theta)^2, kept: her blocks."""
+    pixels, most = (rows.cosine_scratch**2).mean(), rows.kept.max()
+    shade = METHOD_COLORS["raw pixels"]
+    axes.axhline(pixels, color=shade, label="what the pixels hold, measured")
+    axes.axhline(rows.gamma.mean(), color=INK, ls=":", label="n / d, what theory grants the pixels")
+    for reach, end in ((1, 1.0), (-1, 0.0)):
+        axes.fill_between(
+            [0, most + 2], pixels, end, color=colormaps[GAIN["cmap"]](0.5 + 0.4 * reach), alpha=0.09, lw=0
         )
-    shown = {**GAIN, "vmin": -FULL, "vmax": FULL}
-    dots = axes.scatter(
-        means.kept, means.held, c=means.gain, s=70, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=2, **shown
+    means = rows.groupby(["rho", "phi", "kept"])[["held", "gain"]].mean().reset_index()
+    at = -1.0
+    for _, path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
+        axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
+        rho, phi, kept, held, _ = path.iloc[-1]
+        at = max(held, at + 0.075)
+        name = f"phi = {phi:g}" if phi else f"rho = {rho:g}"
+        axes.text(kept + 0.2, at, name, va="center", fontsize=9)
+    limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
+    axes.set(ylim=(-0.04, 1), xticks=range(1, most + 1), xlim=(0.7, most + 1.1))
+    return axes.scatter(
+        means.kept, means.held, c=means.gain, s=75, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=3, **limits
     )
-    pixels, theory = (rows.cosine_scratch**2).mean(), rows.gamma.mean()
-    axes.axhline(pixels, color=BOB_COLOR, ls="--", lw=1.2)
-    axes.axhline(theory, color=INK, ls=":", lw=1.2)
-    axes.set(ylim=(0, 1), xticks=sorted(means.kept.unique()), xlim=(0.7, means.kept.max() + 0.7))
-    return dots
 
 
 @drawn

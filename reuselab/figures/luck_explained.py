@@ -32,39 +32,40 @@ def whose(points: Mapping[str, pd.DataFrame], network: str, bob_pairs: int) -> F
 
     points: rows of `claims.luck_explained.points`, a panel an image set. A path a coupling, means over seeds.
     """
-    drawing = Figure(figsize=(8, 3.1 * (1 + len(points)) / 2) if len(points) > 2 else (8, 3.6))
-    panels = drawing.subplots(-(-len(points) // 2), min(len(points), 2), squeeze=False).ravel()
+    columns, rows_of = min(len(points), 2), -(-len(points) // 2)
+    drawing = Figure(figsize=(8, 0.5 + 2.7 * rows_of))
+    panels = drawing.subplots(rows_of, columns, squeeze=False).ravel()
     for axes in panels[len(points) :]:
-        axes.set_axis_off()
+        axes.remove()
     for axes, (name, rows) in zip(panels, points.items()):
         told = rows[(rows.network == network) & (rows.bob_pairs == bob_pairs)]
         dots = _paths(axes, told.assign(held=told.cosine**2, kept=1 + told.retrain.max() - told.retrain))
         axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
     drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.6, extend="both")
-    drawing.legend(handles=panels[0].lines[:2], loc="outside lower center", ncols=2, frameon=False)
     return drawing
 
 
 def _paths(axes: Axes, rows: pd.DataFrame) -> PathCollection:
     """The paths of one image set, and both measures of scratch; held: cos(theta)^2, kept: her blocks."""
-    pixels, most = (rows.cosine_scratch**2).mean(), rows.kept.max()
-    shade = METHOD_COLORS["raw pixels"]
-    axes.axhline(pixels, color=shade, label="what the pixels hold, measured")
-    axes.axhline(rows.gamma.mean(), color=INK, ls=":", label="n / d, what theory grants the pixels")
-    for reach, end in ((1, 1.0), (-1, 0.0)):
-        axes.fill_between(
-            [0, most + 2], pixels, end, color=colormaps[GAIN["cmap"]](0.5 + 0.4 * reach), alpha=0.09, lw=0
+    pixels, theory, most = (rows.cosine_scratch**2).mean(), rows.gamma.mean(), rows.kept.max()
+    axes.axhline(pixels, color=METHOD_COLORS["raw pixels"])
+    axes.axhline(theory, color=INK, ls=":", lw=1.4)
+    for height, other, name in ((pixels, theory, "pixels"), (theory, pixels, "n / d")):
+        above = height >= other or other - height > 0.15
+        axes.text(
+            0.12, height + (0.015 if above else -0.02), name, va="bottom" if above else "top", fontsize=9
         )
+    for end, shade in ((1.02, 0.9), (-0.04, 0.1)):
+        axes.axhspan(pixels, end, color=colormaps[GAIN["cmap"]](shade), alpha=0.09, lw=0)
     means = rows.groupby(["rho", "phi", "kept"])[["held", "gain"]].mean().reset_index()
     at = -1.0
     for _, path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
         axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
         rho, phi, kept, held, _ = path.iloc[-1]
         at = max(held, at + 0.075)
-        name = f"phi = {phi:g}" if phi else f"rho = {rho:g}"
-        axes.text(kept + 0.2, at, name, va="center", fontsize=9)
+        axes.text(kept + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
     limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
-    axes.set(ylim=(-0.04, 1), xticks=range(1, most + 1), xlim=(0.7, most + 1.1))
+    axes.set(ylim=(-0.04, 1.02), xticks=range(1, most + 1), xlim=(0.05, most + 1.1))
     return axes.scatter(
         means.kept, means.held, c=means.gain, s=75, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=3, **limits
     )
@@ -84,7 +85,7 @@ def diagram(points: Mapping[str, pd.DataFrame]) -> Figure:
         axes.pcolormesh(
             gamma, np.rad2deg(theta), theory, shading="nearest", rasterized=True, alpha=0.35, **GAIN
         )
-        axes.plot(gamma, np.rad2deg(linear.boundary(0.0, gamma=gamma)), color="black", lw=2)
+        axes.plot(gamma, np.rad2deg(linear.boundary(0.0, gamma=gamma)), color=INK, lw=2)
         spread = np.exp(np.random.default_rng(0).uniform(-0.12, 0.12, len(rows)))
         shown = {**GAIN, "vmin": -FULL, "vmax": FULL}
         dots = axes.scatter(

@@ -116,6 +116,48 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def paths(given: pd.DataFrame, network: str, bob_pairs: int) -> pd.DataFrame:
+    """Means over seeds for each coupling and number of her blocks that Bob keeps: rho, phi, kept, and values.
+
+    given: of `points`. held and pixels: the shares of his task, cos(theta)^2, in her features and in the
+    pixels; gamma; gain.
+    """
+    rows = given[(given.network == network) & (given.bob_pairs == bob_pairs)]
+    rows = rows.assign(
+        held=rows.cosine**2,
+        pixels=rows.cosine_scratch**2,
+        kept=len(models.blocks(network)) - rows.retrain,
+    )
+    values = ["held", "pixels", "gamma", "gain"]
+    return rows.groupby(["rho", "phi", "kept"])[values].mean().reset_index()
+
+
+def whose(given: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Whose the features are, in words, from the `paths` of each image set.
+
+    lowest, highest: on how many of the `sets` her lowest block, and all but her head, hold more of the task
+    that has least in common with hers than the pixels do; answer. above, below: cuts that hold more than the
+    pixels, and less, gained_above and gained_below at how many of them Bob gains `SMALL` or more.
+    """
+    far = [
+        rows[(rows.phi == 0) & (rows.rho == rows.rho.min())].sort_values("kept") for rows in given.values()
+    ]
+    low, high = (sum(rows.held.iloc[at] > rows.pixels.iloc[at] for rows in far) for at in (0, -1))
+    answer = (
+        "The lowest features are anybody's; the highest are Alice's."
+        if low == len(far) and high == 0
+        else "Whose they are depends on the images."
+    )
+    dots = pd.concat(given.values())
+    more = dots.held > dots.pixels
+    told = {"above": dots[more], "below": dots[~more]}
+    counts = {name: str(len(rows)) for name, rows in told.items()}
+    gained = {f"gained_{name}": str((rows.gain >= SMALL).sum()) for name, rows in told.items()}
+    return (
+        {"lowest": str(low), "highest": str(high), "sets": str(len(far)), "answer": answer} | counts | gained
+    )
+
+
 def sign(table: pd.DataFrame, law: str) -> pd.Series:
     """By seed: how much more often a law tells the sign of Bob's gain than one fixed answer for all.
 

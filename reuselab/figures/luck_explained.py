@@ -27,27 +27,28 @@ FULL = 0.3  # the gain in accuracy that is drawn as strongly as a gain of 1 in t
 
 
 @drawn
-def whose(points: Mapping[str, pd.DataFrame], network: str, bob_pairs: int) -> Figure:
+def whose(paths: Mapping[str, pd.DataFrame]) -> Figure:
     """How much of Bob's task her blocks hold, cut by cut, and what he gains by keeping them.
 
-    points: rows of `claims.luck_explained.points`, a panel an image set. A path a coupling, means over seeds.
+    paths: of `claims.luck_explained.paths`, a panel an image set.
     """
-    columns, rows_of = min(len(points), 2), -(-len(points) // 2)
-    drawing = Figure(figsize=(8, 0.5 + 2.7 * rows_of))
-    panels = drawing.subplots(rows_of, columns, squeeze=False).ravel()
-    for axes in panels[len(points) :]:
+    columns, rows = min(len(paths), 2), -(-len(paths) // 2)
+    drawing = Figure(figsize=(8, 0.5 + 2.7 * rows))
+    panels = drawing.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(paths) :]:
         axes.remove()
-    for axes, (name, rows) in zip(panels, points.items()):
-        told = rows[(rows.network == network) & (rows.bob_pairs == bob_pairs)]
-        dots = _paths(axes, told.assign(held=told.cosine**2, kept=1 + told.retrain.max() - told.retrain))
+    for axes, (name, means) in zip(panels, paths.items()):
+        dots = _paths(axes, means)
         axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
-    drawing.colorbar(dots, ax=panels, label="Bob's gain over scratch", shrink=0.6, extend="both")
+    drawing.colorbar(
+        dots, ax=panels[: len(paths)], label="Bob's gain over scratch", shrink=0.6, extend="both"
+    )
     return drawing
 
 
-def _paths(axes: Axes, rows: pd.DataFrame) -> PathCollection:
-    """The paths of one image set, and both measures of scratch; held: cos(theta)^2, kept: her blocks."""
-    pixels, theory, most = (rows.cosine_scratch**2).mean(), rows.gamma.mean(), rows.kept.max()
+def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
+    """The paths of one image set, and what scratch has: the share in the pixels, and theory's n / d."""
+    pixels, theory, most = means.pixels.mean(), means.gamma.mean(), means.kept.max()
     axes.axhline(pixels, color=METHOD_COLORS["raw pixels"])
     axes.axhline(theory, color=INK, ls=":", lw=1.4)
     for height, other, name in ((pixels, theory, "pixels"), (theory, pixels, "n / d")):
@@ -57,13 +58,11 @@ def _paths(axes: Axes, rows: pd.DataFrame) -> PathCollection:
         )
     for end, shade in ((1.02, 0.9), (-0.04, 0.1)):
         axes.axhspan(pixels, end, color=colormaps[GAIN["cmap"]](shade), alpha=0.09, lw=0)
-    means = rows.groupby(["rho", "phi", "kept"])[["held", "gain"]].mean().reset_index()
     at = -1.0
-    for _, path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
+    for (rho, phi), path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
         axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
-        rho, phi, kept, held, _ = path.iloc[-1]
-        at = max(held, at + 0.075)
-        axes.text(kept + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
+        at = max(path.held.iloc[-1], at + 0.075)
+        axes.text(most + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
     limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
     axes.set(ylim=(-0.04, 1.02), xticks=range(1, most + 1), xlim=(0.05, most + 1.1))
     return axes.scatter(

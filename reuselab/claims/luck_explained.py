@@ -119,13 +119,13 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
 def paths(given: pd.DataFrame, network: str, bob_pairs: int) -> pd.DataFrame:
     """Means over seeds for each coupling and number of her blocks that Bob keeps: rho, phi, kept, and values.
 
-    given: of `points`. held and pixels: the shares of his task, cos(theta)^2, in her features and in the
-    pixels; gamma; gain.
+    given: of `points`. held and pixels: the shares of his task, cos(theta)^2, in her features and, over all
+    couplings, in the pixels; gamma; gain.
     """
     rows = given[(given.network == network) & (given.bob_pairs == bob_pairs)]
     rows = rows.assign(
         held=rows.cosine**2,
-        pixels=rows.cosine_scratch**2,
+        pixels=(rows.cosine_scratch**2).mean(),
         kept=len(models.blocks(network)) - rows.retrain,
     )
     values = ["held", "pixels", "gamma", "gain"]
@@ -216,7 +216,7 @@ def _within(table: pd.DataFrame, law: str) -> pd.Series:
 
 
 def one_law(tables: Mapping[str, pd.DataFrame], law: str, *, networks: bool = False) -> pd.DataFrame:
-    """One line for all image sets, or several? A row a set: own and others, each R^2 of Bob's gain, and loss.
+    """One line for all image sets, or several? A row a set: own and others, R^2 of Bob's gain, and loss.
 
     Lines of gain on what `law` predicts: fitted to this set, and to all but this one. R^2 on this set, whose
     mean is the rival: below 0 that is better. networks: the same for each image set and network.
@@ -256,7 +256,7 @@ def _alike(told: pd.DataFrame) -> dict[str, str]:
 
 
 def _r2(fit: pd.DataFrame, judged: pd.DataFrame, law: str) -> float:
-    """R^2 of the gains `judged` on the line of gain on `law` that suits the rows of `fit`; NaN without any."""
+    """R^2 of the gains `judged` on the line of gain on `law` fitted to `fit`; NaN where that has no row."""
     if fit.empty:
         return float("nan")
     line = np.polyfit(fit[law], fit.gain, 1)

@@ -73,10 +73,9 @@ def test_one_law_is_told_from_two():
 
 
 def test_a_law_is_open_where_intervals_are_wide_and_one_set_alone_cannot_tell():
-    wide = luck_explained.one_law(
-        {"a": planted(noise=0.2, seeds=2), "b": planted(noise=0.2, seeds=2)}, "theory"
-    )
-    assert (wide.law == luck_explained.OPEN).any() and "open" in luck_explained.one_or_several(wide)
+    wide = luck_explained._alike(pd.DataFrame({"own": [0.5, 0.5], "others": [0.6, 0.1]}))
+    assert wide["law"] == luck_explained.OPEN
+    assert "open" in luck_explained.one_or_several(pd.DataFrame([{"set": "a"} | wide]))
     assert "cannot tell" in luck_explained.one_or_several(luck_explained.one_law({"a": planted()}, "theory"))
 
 

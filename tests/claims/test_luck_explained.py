@@ -100,6 +100,9 @@ def test_whose_the_features_are_is_told_by_the_lowest_block_and_the_highest():
     told = luck_explained.whose({"a": path(0.6, 0.2), "b": path(0.5, 0.1)})
     assert told["answer"].startswith("The lowest features are anybody's")
     assert [told[name] for name in ("above", "gained_above", "below", "gained_below")] == ["2", "2", "2", "0"]
+    assert (told["far"], told["lowest"], told["highest"], told["sets"]) == ("0 of 0", "2", "0", "2")
+    near = luck_explained.whose({"a": pd.concat([path(0.6, 0.2), path(0.7, 0.6).assign(rho=0.9)])})
+    assert (near["far"], near["near"]) == ("1 of 2", "2 of 2")
     assert luck_explained.whose({"a": path(0.6, 0.5)})["answer"].startswith("Whose they are depends")
 
 

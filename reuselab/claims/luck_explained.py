@@ -315,6 +315,18 @@ def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def extremes(right: pd.DataFrame) -> dict[str, str]:
+    """Where theory tells the sign most and least often, in words; right: of `where_right`."""
+    share = right["told right"].str.split().str[0].astype(float)
+    told = {}
+    for name, at in (("most", share.idxmax()), ("least", share.idxmin())):
+        images, network, pairs, ratio, *_ = right.loc[at]
+        told[name] = (
+            f"{share[at]:.2f} of the cuts of the {network} on {images} with {pairs} pairs, n / d = {ratio:.2g}"
+        )
+    return told
+
+
 def kept() -> dict[str, pd.DataFrame]:
     """The tables of the evidence that are there, by image set."""
     paths = {name: evidence.path_of("luck_explained", name) for name in EVIDENCE_SETS}

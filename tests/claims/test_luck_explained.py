@@ -120,6 +120,13 @@ def test_where_theory_is_right_is_told_of_each_number_of_pairs():
         assert set(told["told right"]) == {right} and told["Bob's pairs"].tolist() == [50]
 
 
+def test_where_theory_is_right_most_and_least_is_told_in_words():
+    right = luck_explained.where_right({"a": planted(), "b": planted(follows=-1.0)})
+    told = luck_explained.extremes(right)
+    assert told["most"] == "1.00 of the cuts of the mlp on a with 50 pairs, n / d = 0.5"
+    assert told["least"].startswith("0.00 of the cuts of the mlp on b")
+
+
 def test_in_the_exact_case_both_papers_agree():
     exact = luck_explained.exact_case(6, 300)
     assert np.allclose(exact.rho, exact["cos(theta)"], atol=1e-12)

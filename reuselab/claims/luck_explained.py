@@ -321,9 +321,8 @@ def extremes(right: pd.DataFrame) -> dict[str, str]:
     told = {}
     for name, at in (("most", share.idxmax()), ("least", share.idxmin())):
         images, network, pairs, ratio, *_ = right.loc[at]
-        told[name] = (
-            f"{share[at]:.2f} of the cuts of the {network} on {images} with {pairs} pairs, n / d = {ratio:.2g}"
-        )
+        cuts = f"{share[at]:.2f} of the cuts of the {network} on {images}"
+        told[name] = f"{cuts} with {pairs} pairs, n / d = {ratio:.2g}"
     return told
 
 

@@ -135,27 +135,27 @@ def paths(given: pd.DataFrame, network: str, bob_pairs: int) -> pd.DataFrame:
 def whose(given: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Whose the features are, in words, from the `paths` of each image set.
 
-    lowest, highest: on how many of the `sets` her lowest block, and all but her head, hold more of the task
-    that has least in common with hers than the pixels do; answer. far, near: at how many cuts they do so at
+    below_top, at_top: on how many of the `sets` some of her blocks, and all but her head, hold more of the
+    task that has least in common with hers than the pixels do; answer. far, near: at how many cuts they do so at
     the least rho and at the largest, of the sets that have several. above, below: cuts that hold more than
     the pixels, and less; gained_above, gained_below: at how many of them Bob gains `SMALL` or more.
     """
     plain = {name: rows[rows.phi == 0].sort_values("kept") for name, rows in given.items()}
     far = [rows[rows.rho == rows.rho.min()] for rows in plain.values()]
-    low, high = (sum(rows.held.iloc[at] > rows.pixels.iloc[at] for rows in far) for at in (0, -1))
-    one_each = low == len(far) and high == 0
-    told = {"lowest": low, "highest": high, "sets": len(far)}
+    more = [(rows.held > rows.pixels).to_numpy() for rows in far]
+    below_top, at_top = sum(cuts[:-1].any() for cuts in more), sum(cuts[-1] for cuts in more)
+    told: dict[str, Any] = {"below_top": below_top, "at_top": at_top, "sets": len(far)}
     several = [rows for rows in plain.values() if rows.rho.nunique() > 1]
     for name, end in (("far", pd.Series.min), ("near", pd.Series.max)):
         ends = [rows[rows.rho == end(rows.rho)] for rows in several]
         told[name] = f"{sum((rows.held > rows.pixels).sum() for rows in ends)} of {sum(map(len, ends))}"
     dots = pd.concat(given.values())
-    more = dots.held > dots.pixels
-    for name, rows in {"above": dots[more], "below": dots[~more]}.items():
+    above = dots.held > dots.pixels
+    for name, rows in {"above": dots[above], "below": dots[~above]}.items():
         told |= {name: len(rows), f"gained_{name}": (rows.gain >= SMALL).sum()}
     answer = (
-        "The lowest features are anybody's; the highest are Alice's."
-        if one_each
+        "Below the top, her features serve anybody; at the top they are Alice's."
+        if below_top == len(far) and at_top == 0
         else "Whose they are depends on the images."
     )
     return {"answer": answer} | {name: str(words) for name, words in told.items()}

@@ -92,15 +92,15 @@ def test_each_measure_ranks_gains_on_its_own():
     assert means["kernel-target alignment"] == 0 and abs(means["CKA with an Alice of Bob's task"]) < 0.2
 
 
-def test_whose_the_features_are_is_told_by_the_lowest_block_and_the_highest():
+def test_whose_the_features_are_is_told_below_the_top_and_at_it():
     def path(*held):
         row = {"rho": 0.0, "phi": 0.0, "pixels": 0.4, "gamma": 0.2}
         return pd.DataFrame([row | {"kept": k, "held": h, "gain": h - 0.4} for k, h in enumerate(held, 1)])
 
     told = luck_explained.whose({"a": path(0.6, 0.2), "b": path(0.5, 0.1)})
-    assert told["answer"].startswith("The lowest features are anybody's")
+    assert told["answer"].startswith("Below the top, her features serve anybody")
     assert [told[name] for name in ("above", "gained_above", "below", "gained_below")] == ["2", "2", "2", "0"]
-    assert (told["far"], told["lowest"], told["highest"], told["sets"]) == ("0 of 0", "2", "0", "2")
+    assert (told["far"], told["below_top"], told["at_top"], told["sets"]) == ("0 of 0", "2", "0", "2")
     near = luck_explained.whose({"a": pd.concat([path(0.6, 0.2), path(0.7, 0.6).assign(rho=0.9)])})
     assert (near["far"], near["near"]) == ("1 of 2", "2 of 2")
     assert luck_explained.whose({"a": path(0.6, 0.5)})["answer"].startswith("Whose they are depends")

@@ -136,9 +136,9 @@ def whose(given: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Whose the features are, in words, from the `paths` of each image set.
 
     below_top, at_top: on how many of the `sets` some of her blocks, and all but her head, hold more of the
-    task that has least in common with hers than the pixels do; answer. far, near: at how many cuts they do so at
-    the least rho and at the largest, of the sets that have several. above, below: cuts that hold more than
-    the pixels, and less; gained_above, gained_below: at how many of them Bob gains `SMALL` or more.
+    task that has least in common with hers than the pixels do; answer. far, near: at how many cuts they do
+    so at the least rho and at the largest, of the sets that have several. above, below: cuts that hold more
+    than the pixels, and less; gained_above, gained_below: at how many of them Bob gains `SMALL` or more.
     """
     plain = {name: rows[rows.phi == 0].sort_values("kept") for name, rows in given.items()}
     far = [rows[rows.rho == rows.rho.min()] for rows in plain.values()]

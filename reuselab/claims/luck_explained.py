@@ -161,6 +161,14 @@ def whose(given: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     return {"answer": answer} | {name: str(words) for name, words in told.items()}
 
 
+def scratch(given: Mapping[str, pd.DataFrame]) -> str:
+    """What theory grants the pixels, n / d, and what they hold, for each image set; given: of `paths`."""
+    granted = {name: min(rows.gamma.mean(), 1) for name, rows in given.items()}
+    return ", ".join(
+        f"{granted[name]:.2f} and {rows.pixels.mean():.2f} on {name}" for name, rows in given.items()
+    )
+
+
 def sign(table: pd.DataFrame, law: str) -> pd.Series:
     """By seed: how much more often a law tells the sign of Bob's gain than one fixed answer for all.
 
@@ -309,7 +317,7 @@ def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         given = given.assign(right=(given.theory > 0) == (given.gain > 0))
         for (network, size), part in given.groupby(["network", "bob_pairs"]):
             row = {"set": name, "network": network, "Bob's pairs": size, "n / d": part.gamma.iloc[0]}
-            right = stats.interval(part.groupby("seed").right.mean())
+            right = np.clip(stats.interval(part.groupby("seed").right.mean()), 0, 1)
             gains = f"{(part.gain > 0).mean():.2f}"
             rows.append(row | {"told right": stats.in_words(right, ".2f"), "Bob gains": gains})
     return pd.DataFrame(rows)

@@ -103,6 +103,9 @@ def test_whose_the_features_are_is_told_below_the_top_and_at_it():
     assert (told["far"], told["below_top"], told["at_top"], told["sets"]) == ("0 of 0", "2", "0", "2")
     near = luck_explained.whose({"a": pd.concat([path(0.6, 0.2), path(0.7, 0.6).assign(rho=0.9)])})
     assert (near["far"], near["near"]) == ("1 of 2", "2 of 2")
+    assert (
+        luck_explained.scratch({"a": path(0.6), "b": path(0.5)}) == "0.20 and 0.40 on a, 0.20 and 0.40 on b"
+    )
     assert luck_explained.whose({"a": path(0.6, 0.5)})["answer"].startswith("Whose they are depends")
 
 

@@ -300,7 +300,8 @@ def alone(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             lambda rows: pd.Series({one: stats.rank_correlation(rows.gain, rows[one]) for one in MEASURES})
         )
         by_seed = told.groupby("seed").mean()
-        words[name] = [stats.in_words(stats.interval(by_seed[one]), "+.2f") for one in MEASURES]
+        bounds = {one: np.clip(stats.interval(by_seed[one]), -1, 1) for one in MEASURES}
+        words[name] = [stats.in_words(bounds[one], "+.2f") for one in MEASURES]
     return pd.DataFrame({"measure": list(MEASURES.values())} | words)
 
 

@@ -52,7 +52,7 @@ def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
     axes.axhline(pixels, color=METHOD_COLORS["raw pixels"])
     axes.axhline(theory, color=INK, ls=":", lw=1.4)
     for height, other, name in ((pixels, theory, "pixels"), (theory, pixels, "n / d")):
-        above = height >= other or other - height > 0.15
+        above = height >= other or other - height > 0.1
         axes.text(
             0.12, height + (0.015 if above else -0.02), name, va="bottom" if above else "top", fontsize=9
         )
@@ -61,7 +61,7 @@ def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
     at = -1.0
     for (rho, phi), path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
         axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
-        at = max(path.held.iloc[-1], at + 0.075)
+        at = max(path.held.iloc[-1], at + 0.095)
         axes.text(most + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
     limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
     axes.set(ylim=(-0.04, 1.02), xticks=range(1, most + 1), xlim=(0.05, most + 1.1))

@@ -300,7 +300,7 @@ def alone(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             lambda rows: pd.Series({one: stats.rank_correlation(rows.gain, rows[one]) for one in MEASURES})
         )
         by_seed = told.groupby("seed").mean()
-        bounds = {one: np.clip(stats.interval(by_seed[one]), -1, 1) for one in MEASURES}
+        bounds = {one: np.clip(stats.interval(by_seed[one]), -1, 1).tolist() for one in MEASURES}
         words[name] = [stats.in_words(bounds[one], "+.2f") for one in MEASURES]
     return pd.DataFrame({"measure": list(MEASURES.values())} | words)
 
@@ -318,7 +318,7 @@ def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         given = given.assign(right=(given.theory > 0) == (given.gain > 0))
         for (network, size), part in given.groupby(["network", "bob_pairs"]):
             row = {"set": name, "network": network, "Bob's pairs": size, "n / d": part.gamma.iloc[0]}
-            right = np.clip(stats.interval(part.groupby("seed").right.mean()), 0, 1)
+            right = np.clip(stats.interval(part.groupby("seed").right.mean()), 0, 1).tolist()
             gains = f"{(part.gain > 0).mean():.2f}"
             rows.append(row | {"told right": stats.in_words(right, ".2f"), "Bob gains": gains})
     return pd.DataFrame(rows)

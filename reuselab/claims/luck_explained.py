@@ -1,4 +1,8 @@
-"""Does the second paper's theory tell the first paper's Bob what he will gain (claims D1 and D2, ours)?"""
+"""Does the second paper's theory tell the first paper's Bob what he will gain (claims D1 and D2, ours)?
+
+What decides stands in `DECISIONS`. Whether one law holds on all image sets a rule of its own tells, which
+was written before the seeds that decide were run: see `one_law`.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,9 +33,18 @@ RULES = rules(
 ) | {"pixels": integer(5, 200), "draws": integer(2, 10_000)}
 FEWEST = 12  # Bob's pairs: five parts of fewer are too small to judge features by
 SMALL = 0.01  # a gain smaller than this has no sign
+ALIKE = 0.1  # by so much less R^2 the line of other sets may tell a set's gains, if the law is to be one
+THEIRS, ITS_OWN, OPEN = "that of the others", "its own", "open"
 LAWS = {"theory": "theory at its own n / d", "measured": "features less pixels, measured"}
 # Looked at after the evidence, so it decides nothing: `measured` by the effective angle, not by the ridge.
 EXPLORED = {"angles": "features less pixels, by effective angles"}
+MEASURES = {
+    "cosine": "effective cos(theta)",
+    "r2": "R^2 of the ridge",
+    "alignment": "kernel-target alignment",
+    "cka": "CKA with an Alice of Bob's task",
+    "norm": "norm of the features",
+}
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -103,6 +116,59 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def paths(given: pd.DataFrame, network: str, bob_pairs: int) -> pd.DataFrame:
+    """Means over seeds for each coupling and number of her blocks that Bob keeps: rho, phi, kept, and values.
+
+    given: of `points`. held and pixels: the shares of his task, cos(theta)^2, in her features and, over all
+    couplings, in the pixels; gamma; gain.
+    """
+    rows = given[(given.network == network) & (given.bob_pairs == bob_pairs)]
+    rows = rows.assign(
+        held=rows.cosine**2,
+        pixels=(rows.cosine_scratch**2).mean(),
+        kept=len(models.blocks(network)) - rows.retrain,
+    )
+    values = ["held", "pixels", "gamma", "gain"]
+    return rows.groupby(["rho", "phi", "kept"])[values].mean().reset_index()
+
+
+def whose(given: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Whose the features are, in words, from the `paths` of each image set.
+
+    below_top, at_top: on how many of the `sets` some of her blocks, and all but her head, hold more of the
+    task that has least in common with hers than the pixels do; answer. far, near: at how many cuts they do
+    so at the least rho and at the largest, of the sets that have several. above, below: cuts that hold more
+    than the pixels, and less; gained_above, gained_below: at how many of them Bob gains `SMALL` or more.
+    """
+    plain = {name: rows[rows.phi == 0].sort_values("kept") for name, rows in given.items()}
+    far = [rows[rows.rho == rows.rho.min()] for rows in plain.values()]
+    more = [(rows.held > rows.pixels).to_numpy() for rows in far]
+    below_top, at_top = sum(cuts[:-1].any() for cuts in more), sum(cuts[-1] for cuts in more)
+    told: dict[str, Any] = {"below_top": below_top, "at_top": at_top, "sets": len(far)}
+    several = [rows for rows in plain.values() if rows.rho.nunique() > 1]
+    for name, end in (("far", pd.Series.min), ("near", pd.Series.max)):
+        ends = [rows[rows.rho == end(rows.rho)] for rows in several]
+        told[name] = f"{sum((rows.held > rows.pixels).sum() for rows in ends)} of {sum(map(len, ends))}"
+    dots = pd.concat(given.values())
+    above = dots.held > dots.pixels
+    for name, rows in {"above": dots[above], "below": dots[~above]}.items():
+        told |= {name: len(rows), f"gained_{name}": (rows.gain >= SMALL).sum()}
+    answer = (
+        "Below the top, her features serve anybody; at the top they are Alice's."
+        if below_top == len(far) and at_top == 0
+        else "Whose they are depends on the images."
+    )
+    return {"answer": answer} | {name: str(words) for name, words in told.items()}
+
+
+def scratch(given: Mapping[str, pd.DataFrame]) -> str:
+    """What theory grants the pixels, n / d, and what they hold, for each image set; given: of `paths`."""
+    granted = {name: min(rows.gamma.mean(), 1) for name, rows in given.items()}
+    return ", ".join(
+        f"{granted[name]:.2f} and {rows.pixels.mean():.2f} on {name}" for name, rows in given.items()
+    )
+
+
 def sign(table: pd.DataFrame, law: str) -> pd.Series:
     """By seed: how much more often a law tells the sign of Bob's gain than one fixed answer for all.
 
@@ -160,25 +226,83 @@ def _within(table: pd.DataFrame, law: str) -> pd.Series:
     return pd.concat(by_network, axis=1).mean(axis=1)
 
 
-def one_law(tables: Mapping[str, pd.DataFrame], law: str) -> pd.DataFrame:
-    """One line for all image sets, or several? A row a set: own, common and others, each R^2 of Bob's gain.
+def one_law(tables: Mapping[str, pd.DataFrame], law: str, *, networks: bool = False) -> pd.DataFrame:
+    """One line for all image sets, or several? A row a set: own and others, R^2 of Bob's gain, and loss.
 
-    Lines of gain on what `law` predicts: fitted to this set, to all, and to all but this one. R^2 on this
-    set, whose mean is the rival: below 0 that is better.
+    Lines of gain on what `law` predicts: fitted to this set, and to all but this one. R^2 on this set, whose
+    mean is the rival: below 0 that is better. networks: the same for each image set and network.
+
+    The rule: each R^2 is of one seed, its rows in no fit, and has its interval over seeds. A set has the law
+    of the others where their line loses less than `ALIKE` to its own, by the whole interval, and a law of its
+    own where it loses more. There is one law where all sets have that of the others, and there are several
+    where one has its own; else that is open.
     """
     given = {name: points(table) for name, table in tables.items()}
+    if networks:
+        given = {
+            f"{name}, {net}": own for name, rows in given.items() for net, own in rows.groupby("network")
+        }
     rows = []
     for name, own in given.items():
         others = [rows for other, rows in given.items() if other != name]
-        fits = {"own": [own], "common": list(given.values()), "others": others}
-        rows.append({"set": name} | {fit: _r2(pd.concat(on), own, law) for fit, on in fits.items() if on})
+        told = pd.DataFrame(
+            [
+                {"own": _r2(own[own.seed != seed], judged, law)}
+                | ({"others": _r2(pd.concat(others), judged, law)} if others else {})
+                for seed, judged in own.groupby("seed")
+            ]
+        )
+        rows.append({"set": name} | _alike(told))
     return pd.DataFrame(rows)
 
 
+def _alike(told: pd.DataFrame) -> dict[str, str]:
+    """Means of R^2 by seed, own and others, with intervals in words, and whose law the set has."""
+    words = {fit: stats.in_words(stats.interval(told[fit])) for fit in told}
+    if "others" not in told:
+        return words
+    loss = stats.interval(told.own - told.others)
+    whose = THEIRS if loss[2] < ALIKE else ITS_OWN if loss[1] > ALIKE else OPEN
+    return words | {"loss": stats.in_words(loss), "law": whose}
+
+
 def _r2(fit: pd.DataFrame, judged: pd.DataFrame, law: str) -> float:
+    """R^2 of the gains `judged` on the line of gain on `law` fitted to `fit`; NaN where that has no row."""
+    if fit.empty:
+        return float("nan")
     line = np.polyfit(fit[law], fit.gain, 1)
     left = judged.gain - np.polyval(line, judged[law])
     return float(1 - (left**2).sum() / ((judged.gain - judged.gain.mean()) ** 2).sum())
+
+
+def one_or_several(laws: pd.DataFrame) -> str:
+    """What a table of `one_law` says, in a sentence."""
+    if "law" not in laws:
+        return "One image set alone cannot tell."
+    own = laws.set[laws.law == ITS_OWN]
+    if (laws.law == THEIRS).all():
+        return "One law holds: on no image set do the others' lines tell much less than its own."
+    if own.empty:
+        return "Whether one law holds is open."
+    return f"Several laws hold: {' and '.join(own)} {'has its' if len(own) == 1 else 'have their'} own."
+
+
+def alone(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Spearman's correlation of each of `MEASURES` with Bob's gain, a row a measure and a column a set.
+
+    Over couplings and cuts of one network, number of pairs and seed, the mean for each seed, and its interval
+    over seeds in words.
+    """
+    words = {}
+    for name, table in tables.items():
+        given = points(table).groupby(["seed", "network", "bob_pairs"])
+        told = given[["gain", *MEASURES]].apply(
+            lambda rows: pd.Series({one: stats.rank_correlation(rows.gain, rows[one]) for one in MEASURES})
+        )
+        by_seed = told.groupby("seed").mean()
+        bounds = {one: np.clip(stats.interval(by_seed[one]), -1, 1).tolist() for one in MEASURES}
+        words[name] = [stats.in_words(bounds[one], "+.2f") for one in MEASURES]
+    return pd.DataFrame({"measure": list(MEASURES.values())} | words)
 
 
 def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -194,10 +318,21 @@ def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         given = given.assign(right=(given.theory > 0) == (given.gain > 0))
         for (network, size), part in given.groupby(["network", "bob_pairs"]):
             row = {"set": name, "network": network, "Bob's pairs": size, "n / d": part.gamma.iloc[0]}
-            right = stats.interval(part.groupby("seed").right.mean())
+            right = np.clip(stats.interval(part.groupby("seed").right.mean()), 0, 1).tolist()
             gains = f"{(part.gain > 0).mean():.2f}"
             rows.append(row | {"told right": stats.in_words(right, ".2f"), "Bob gains": gains})
     return pd.DataFrame(rows)
+
+
+def extremes(right: pd.DataFrame) -> dict[str, str]:
+    """Where theory tells the sign most and least often, in words; right: of `where_right`."""
+    share = right["told right"].str.split().str[0].astype(float)
+    told = {}
+    for name, at in (("most", share.idxmax()), ("least", share.idxmin())):
+        images, network, pairs, ratio, *_ = right.loc[at]
+        cuts = f"{share[at]:.2f} of the cuts of the {network} on {images}"
+        told[name] = f"{cuts} with {pairs} pairs, n / d = {ratio:.2g}"
+    return told
 
 
 def kept() -> dict[str, pd.DataFrame]:

@@ -4,15 +4,70 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from reuselab.claims.luck_explained import LAWS
 from reuselab.figures.phase_diagram import GAIN
-from reuselab.figures.style import REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid, log_across, short
+from reuselab.figures.style import (
+    INK,
+    METHOD_COLORS,
+    REFERENCE_COLOR,
+    RETRAIN_COLORS,
+    drawn,
+    light_grid,
+    log_across,
+    short,
+)
 from reuselab.theory import linear
 
-FULL = 0.5  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+FULL = 0.3  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+
+
+@drawn
+def whose(paths: Mapping[str, pd.DataFrame]) -> Figure:
+    """How much of Bob's task her blocks hold, cut by cut, and what he gains by keeping them.
+
+    paths: of `claims.luck_explained.paths`, a panel an image set.
+    """
+    columns, rows = min(len(paths), 2), -(-len(paths) // 2)
+    drawing = Figure(figsize=(8, 0.5 + 2.7 * rows))
+    panels = drawing.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(paths) :]:
+        axes.remove()
+    for axes, (name, means) in zip(panels, paths.items()):
+        dots = _paths(axes, means)
+        axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
+    drawing.colorbar(
+        dots, ax=panels[: len(paths)], label="Bob's gain over scratch", shrink=0.6, extend="both"
+    )
+    return drawing
+
+
+def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
+    """The paths of one image set, and what scratch has: the share in the pixels, and theory's n / d."""
+    pixels, theory, most = means.pixels.mean(), means.gamma.mean(), means.kept.max()
+    axes.axhline(pixels, color=METHOD_COLORS["raw pixels"])
+    axes.axhline(theory, color=INK, ls=":", lw=1.4)
+    for height, other, name in ((pixels, theory, "pixels"), (theory, pixels, "n / d")):
+        above = height >= other or other - height > 0.1
+        axes.text(
+            0.12, height + (0.015 if above else -0.02), name, va="bottom" if above else "top", fontsize=9
+        )
+    for end, shade in ((1.02, 0.9), (-0.04, 0.1)):
+        axes.axhspan(pixels, end, color=colormaps[GAIN["cmap"]](shade), alpha=0.09, lw=0)
+    at = -1.0
+    for (rho, phi), path in sorted(means.groupby(["rho", "phi"]), key=lambda one: one[1].held.iloc[-1]):
+        axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
+        at = max(path.held.iloc[-1], at + 0.095)
+        axes.text(most + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
+    limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
+    axes.set(ylim=(-0.04, 1.02), xticks=range(1, most + 1), xlim=(0.05, most + 1.1))
+    return axes.scatter(
+        means.kept, means.held, c=means.gain, s=75, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=3, **limits
+    )
 
 
 @drawn
@@ -29,7 +84,7 @@ def diagram(points: Mapping[str, pd.DataFrame]) -> Figure:
         axes.pcolormesh(
             gamma, np.rad2deg(theta), theory, shading="nearest", rasterized=True, alpha=0.35, **GAIN
         )
-        axes.plot(gamma, np.rad2deg(linear.boundary(0.0, gamma=gamma)), color="black", lw=2)
+        axes.plot(gamma, np.rad2deg(linear.boundary(0.0, gamma=gamma)), color=INK, lw=2)
         spread = np.exp(np.random.default_rng(0).uniform(-0.12, 0.12, len(rows)))
         shown = {**GAIN, "vmin": -FULL, "vmax": FULL}
         dots = axes.scatter(

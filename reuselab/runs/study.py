@@ -638,6 +638,12 @@ def train_alice(alice_cell: Cell) -> bytes:
     return safetensors.torch.save(net.state_dict())
 
 
+def bob_images(bob_cell: Cell, split: str) -> tuple[train.Images, torch.Tensor]:
+    """The images of `split`, "train" or "test", that Bob learns from or is judged on, and his labels."""
+    n = bob_cell.bob_recipe.pairs if split == "train" else bob_cell.test_pairs
+    return cells_._bobs(bob_cell, split, n)
+
+
 def bob_row(bob_cell: Cell, alice_weights: bytes) -> dict[str, Any]:
     """The measures of a Bob who reuses the Alice of these weights."""
     row = cells_.run(bob_cell, with_weights(bob_cell, alice_weights))

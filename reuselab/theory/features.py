@@ -49,17 +49,24 @@ def r2(
     """Share of the labels' variance that a ridge regression on the features tells of held-out images.
 
     Of new images where they are given, else of each of `folds` parts by the rest. The regression is that of
-    `train.solve`: standardised features, and the penalty with the least leave-one-out error. At most 1; about
-    0 or below where the features tell nothing. One share over all classes, each by its variance.
+    `train.solve`: standardised features, and the penalty with the least leave-one-out error. No feature of a
+    held-out image counts as lying outside what the images of the fit span: one that is all but constant on
+    few images would, once standardised, carry the answer anywhere. At most 1; about 0 or below where the
+    features tell nothing. One share over all classes, each by its variance.
     """
     x, y = _checked(features, labels)
     if new_features is not None and new_labels is not None:
         new_x, new_y = _checked(new_features, new_labels, y.shape[1])
-        return float(r2_score(new_y, ridge(x, y, new_x), multioutput="variance_weighted"))
+        return float(r2_score(new_y, _within(x, y, new_x), multioutput="variance_weighted"))
     told = np.empty_like(y)
     for fit, held in _parts(len(x), folds):
-        told[held] = ridge(x[fit], y[fit], x[held])
+        told[held] = _within(x[fit], y[fit], x[held])
     return float(r2_score(y, told, multioutput="variance_weighted"))
+
+
+def _within(x: Array, y: Array, new_x: Array) -> Array:
+    """What `ridge` gives for new images whose features are held within the range of the fit's."""
+    return ridge(x, y, new_x.clip(x.min(0), x.max(0)))
 
 
 def ridge(features: Array, targets: Array, new_features: Array) -> Array:

@@ -101,7 +101,8 @@ def test_r2_is_that_of_ridge_regressions_written_out():
             errors.append(((left / (1 - np.diag(hat))[:, None]) ** 2).sum())
         penalty = features.PENALTIES[np.argmin(errors)]
         weights = np.linalg.solve(z.T @ z + penalty * np.eye(5), z.T @ (y[fit] - centre))
-        told[part] = centre + (x[part] - mean) / sd @ weights
+        within = x[part].clip(x[fit].min(0), x[fit].max(0))
+        told[part] = centre + (within - mean) / sd @ weights
         held.append(part)
     expected = 1 - ((y - told) ** 2).sum() / ((y - y.mean(0)) ** 2).sum()
     assert sorted(np.concatenate(held)) == list(range(30))
@@ -115,6 +116,15 @@ def test_features_that_hold_the_labels_tell_all_and_new_images_judge_them():
     assert features.r2(x, labels) > 0.99 and features.r2(x, labels, new, new_labels) > 0.99
     assert features.r2(x, labels, new, (new_labels + 1) % 4) < 0
     assert features.overlap(x, labels).cosine > 0.99 and features.overlap(x, labels).rank == 3
+
+
+def test_features_that_are_all_but_constant_on_few_images_do_not_carry_the_answer_away():
+    """As pixels at the border and units that hardly ever fire: R^2 fell to -4,000 and below."""
+    labels = np.tile([0, 1, 2], 10)
+    x = np.hstack([features.one_hot(labels), 1e-7 * abs(gaussian(30, 40))])
+    x[np.arange(0, 30, 3), 3 + np.arange(10)] = 1.0
+    assert features.r2(x, labels) > 0.5
+    assert features.r2(x[:15], labels[:15], x[15:], labels[15:]) > 0.5
 
 
 @pytest.mark.parametrize("n, d", [(30, 500), (100, 1000), (100, 20)])

@@ -91,6 +91,7 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
         with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
             drawing, caption = draw(*args, **options), typeset(caption)
+            _number_all(drawing)
             if len(drawing.axes) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
                 drawing.set_figwidth(min(drawing.get_figwidth(), ALONE))
             label = caption or draw.__name__.replace("_", " ")
@@ -103,6 +104,15 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
             )
 
     return wrapper
+
+
+def _number_all(drawing: Figure) -> None:
+    """Let panels that share their heights all have numbers there: on a phone each stands alone."""
+    for axes in drawing.axes:
+        ticks = axes.yaxis.get_tick_params()
+        shared = len(axes.get_shared_y_axes().get_siblings(axes)) > 1
+        if shared and not ticks.get("labelright") and axes.get_yticks().size and ticks.get("left", True):
+            axes.tick_params(labelleft=True)
 
 
 def typeset(text: str) -> str:

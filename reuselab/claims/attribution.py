@@ -38,6 +38,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 ) | {"attribute": integer(1, 1_000_000)}
 
 

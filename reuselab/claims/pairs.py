@@ -25,7 +25,16 @@ MEASURED = 5  # pixels, which take memory, are measured on one of so many draws
 FEWEST = 5  # expected counts in a cell of a chi-square
 
 RULES = rules(
-    "base", "bob_base", "rhos", "phis", "network", "bob_pairs", "bob_epochs", "test_pairs", "seeds"
+    "base",
+    "bob_base",
+    "rhos",
+    "phis",
+    "network",
+    "bob_pairs",
+    "bob_epochs",
+    "test_pairs",
+    "seeds",
+    "first_seed",
 ) | {"draws": integer(1000, 10_000_000)}
 
 

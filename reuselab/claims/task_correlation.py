@@ -28,6 +28,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 )
 
 

@@ -36,7 +36,7 @@ METHOD_COLORS = {
     "chance": REFERENCE_COLOR,
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-ALONE = 6.2  # inches: the most of a single panel, whose words are read on a phone too
+ALONE = 6.2  # inches: the most of a single column of panels, whose words are read on a phone too
 GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
@@ -92,7 +92,7 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
             drawing, caption = draw(*args, **options), typeset(caption)
             _number_all(drawing)
-            if len(drawing.axes) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
+            if _columns(drawing) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
                 drawing.set_figwidth(min(drawing.get_figwidth(), ALONE))
             label = caption or draw.__name__.replace("_", " ")
             svg = _raw(drawing)
@@ -104,6 +104,12 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
             )
 
     return wrapper
+
+
+def _columns(drawing: Figure) -> int:
+    """How many panels stand beside one another."""
+    places = [axes.get_subplotspec() for axes in drawing.axes]
+    return max((place.colspan.stop for place in places if place), default=1)
 
 
 def _number_all(drawing: Figure) -> None:

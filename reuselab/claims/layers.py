@@ -253,7 +253,9 @@ def _alike(curves: Curves) -> str:
     seeds = curves.accuracy.shape[1]
     alike = (curves.best == curves.best_of_means[:, None]).sum(axis=1)
     told = ", ".join(f"{count} at ρ = {rho:g}" for rho, count in zip(curves.rhos, alike))
-    return f"Of this page's {seeds} seeds, so many have alone the best number that they have together: {told}."
+    return (
+        f"Of this page's {seeds} seeds, so many have alone the best number that they have together: {told}."
+    )
 
 
 # The evidence.

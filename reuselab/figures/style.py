@@ -37,7 +37,7 @@ METHOD_COLORS = {
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ALONE = 6.2  # inches: the most of a single column of panels, whose words are read on a phone too
-GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
+GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ", "mu": "μ"}
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
 

@@ -176,10 +176,13 @@ def _panels(svg: str, drawing: Figure, label: str) -> str:
     cells: dict[tuple[int, int], list[int]] = {}
     for i, row in enumerate(rows):
         cells.setdefault((-row, columns[i] if i < len(grid) else 0), []).append(i)
-    drawn_parts = "".join(
-        _part(svg, parts, (across[column] if row == -rows[0] else (0, width)), down[-row], height)
-        for (row, column), parts in sorted(cells.items())
-    )
+    drawn_parts = ""
+    for (row, column), parts in sorted(cells.items()):
+        if row == -rows[0]:
+            drawn_parts += _part(svg, parts, across[column], down[-row], height)
+        else:
+            strip = min(boxes[i][0] for i in parts) - 4, max(boxes[i][2] for i in parts) + 4
+            drawn_parts += f"<div class='rl-strip'>{_part(svg, parts, strip, down[-row], height)}</div>"
     return (
         f"<div class='rl-parts' role='img' aria-label='{html.escape(label, quote=True)}' "
         f"style='max-width: {6.5 * width / 72:g}rem'>{drawn_parts}</div>"

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from reuselab.stats import summary
 
@@ -113,12 +113,16 @@ def _columns(drawing: Figure) -> int:
 
 
 def _number_all(drawing: Figure) -> None:
-    """Let panels that share their heights all have numbers there: on a phone each stands alone."""
+    """Let panels that share their heights all have numbers there: on a phone each stands alone.
+
+    Long lists of names stay where they are.
+    """
     for axes in drawing.axes:
-        ticks = axes.yaxis.get_tick_params()
-        shared = len(axes.get_shared_y_axes().get_siblings(axes)) > 1
-        if shared and not ticks.get("labelright") and axes.get_yticks().size and ticks.get("left", True):
-            axes.tick_params(labelleft=True)
+        group = axes.get_shared_y_axes().get_siblings(axes)
+        names = isinstance(axes.yaxis.get_major_formatter(), FuncFormatter)  # of `set_yticks`
+        if len(group) > 1 and not (names and len(axes.get_yticks()) > 6):
+            side = "right" if any(one.yaxis.get_label_position() == "right" for one in group) else "left"
+            axes.tick_params(labelleft=side == "left", labelright=side == "right")
 
 
 def typeset(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from matplotlib.figure import Figure
 
 from reuselab.figures import style
@@ -32,7 +33,21 @@ def test_panels_are_parts_of_one_drawing_and_none_is_lost():
 
 def test_what_belongs_to_all_panels_has_a_strip_of_its_own():
     strip, *panels = widths(three(legend=True).panels)
-    assert strip == 8 * 72 and len(panels) == 3
+    assert strip < 8 * 72 / 3 and len(panels) == 3, "as wide as its words, which keep their size"
+
+
+@style.drawn
+def beside(names):
+    drawing = Figure(figsize=(8, 3))
+    for axes in drawing.subplots(1, 2, sharey=True):
+        axes.set_yticks(range(len(names)), names)
+    return drawing
+
+
+@pytest.mark.parametrize("count, times", [(3, 2), (9, 1)])
+def test_panels_that_share_their_heights_all_have_numbers_but_no_long_list_of_names(count, times):
+    shown = beside([f"tick {i}" for i in range(count)])
+    assert shown.svg.count(">tick 1<") == shown.panels.count(">tick 1<") == times
 
 
 def test_letters_stand_for_their_names_and_for_no_part_of_a_word():

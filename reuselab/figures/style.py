@@ -37,7 +37,17 @@ METHOD_COLORS = {
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ALONE = 6.2  # inches: the most of a single column of panels, whose words are read on a phone too
-GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ", "mu": "μ"}
+ROOM = 32  # letters that names of heights may take beside panels, in all
+GREEK = {
+    "rho": "ρ",
+    "phi": "φ",
+    "alpha": "α",
+    "gamma": "γ",
+    "kappa": "κ",
+    "theta": "θ",
+    "sigma": "σ",
+    "mu": "μ",
+}
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
 
@@ -115,12 +125,13 @@ def _columns(drawing: Figure) -> int:
 def _number_all(drawing: Figure) -> None:
     """Let panels that share their heights all have numbers there: on a phone each stands alone.
 
-    Long lists of names stay where they are.
+    Names in place of numbers are said again only where all of them take little room.
     """
     for axes in drawing.axes:
-        group = axes.get_shared_y_axes().get_siblings(axes)
-        names = isinstance(axes.yaxis.get_major_formatter(), FuncFormatter)  # of `set_yticks`
-        if len(group) > 1 and not (names and len(axes.get_yticks()) > 6):
+        group, formatter = axes.get_shared_y_axes().get_siblings(axes), axes.yaxis.get_major_formatter()
+        named = isinstance(formatter, FuncFormatter)  # by `set_yticks`
+        names = formatter.format_ticks(axes.get_yticks()) if named else [""]
+        if len(group) > 1 and max(map(len, names)) * _columns(drawing) <= ROOM:
             side = "right" if any(one.yaxis.get_label_position() == "right" for one in group) else "left"
             axes.tick_params(labelleft=side == "left", labelright=side == "right")
 

@@ -44,10 +44,12 @@ def beside(names):
     return drawing
 
 
-@pytest.mark.parametrize("count, times", [(3, 2), (9, 1)])
-def test_panels_that_share_their_heights_all_have_numbers_but_no_long_list_of_names(count, times):
-    shown = beside([f"tick {i}" for i in range(count)])
-    assert shown.svg.count(">tick 1<") == shown.panels.count(">tick 1<") == times
+@pytest.mark.parametrize("name, times", [("Alice alone", 2), ("SGD, momentum, decay", 1)])
+def test_panels_that_share_their_heights_all_have_numbers_but_no_long_names(name, times):
+    shown = beside([name, "none"])
+    assert shown.svg.count(f">{name}<") == shown.panels.count(f">{name}<") == times
+    numbers = re.findall(r">0\.2<", three(legend=False).panels)
+    assert len(numbers) == 3
 
 
 def test_letters_stand_for_their_names_and_for_no_part_of_a_word():

@@ -132,8 +132,12 @@ def _number_all(drawing: Figure) -> None:
         named = isinstance(formatter, FuncFormatter)  # by `set_yticks`
         names = formatter.format_ticks(axes.get_yticks()) if named else [""]
         if len(group) > 1 and max(map(len, names)) * _columns(drawing) <= ROOM:
-            side = "right" if any(one.yaxis.get_label_position() == "right" for one in group) else "left"
+            side = "right" if any(map(_read_right, group)) else "left"
             axes.tick_params(labelleft=side == "left", labelright=side == "right")
+
+
+def _read_right(axes: Axes) -> bool:
+    return axes.yaxis.get_label_position() == "right" or axes.yaxis.get_tick_params().get("labelright", False)
 
 
 def typeset(text: str) -> str:
@@ -191,13 +195,13 @@ def _panels(svg: str, drawing: Figure, label: str) -> str:
     cells: dict[tuple[int, int], list[int]] = {}
     for i, row in enumerate(rows):
         cells.setdefault((-row, columns[i] if i < len(grid) else 0), []).append(i)
-    drawn_parts = ""
+    drawn_parts, widest = "", max(right - left for left, right in across)
     for (row, column), parts in sorted(cells.items()):
         if row == -rows[0]:
-            drawn_parts += _part(svg, parts, across[column], down[-row], height)
+            drawn_parts += _part(svg, parts, across[column], down[-row], height, widest)
         else:
             strip = min(boxes[i][0] for i in parts) - 4, max(boxes[i][2] for i in parts) + 4
-            drawn_parts += f"<div class='rl-strip'>{_part(svg, parts, strip, down[-row], height)}</div>"
+            drawn_parts += f"<div class='rl-strip'>{_part(svg, parts, strip, down[-row], height, 0)}</div>"
     return (
         f"<div class='rl-parts' role='img' aria-label='{html.escape(label, quote=True)}' "
         f"style='max-width: {6.5 * width / 72:g}rem'>{drawn_parts}</div>"
@@ -221,9 +225,17 @@ def _cut(spans: Sequence[tuple[float, float]], end: float) -> tuple[list[int], l
 
 
 def _part(
-    svg: str, parts: Sequence[int], across: tuple[float, float], down: tuple[float, float], height: float
+    svg: str,
+    parts: Sequence[int],
+    across: tuple[float, float],
+    down: tuple[float, float],
+    height: float,
+    widest: float,
 ) -> str:
-    """The `parts` of `svg` alone, in the window that they lie in (points, from the left and from below)."""
+    """The `parts` of `svg` alone, in the window that they lie in (points, from the left and from below).
+
+    Below one another, parts keep one scale: none takes more of the place than of the `widest`.
+    """
     root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
     (whole,) = (group for group in root if group.get("id") == "figure_1")
     kept = {f"part_{i}" for i in parts}
@@ -232,7 +244,8 @@ def _part(
             whole.remove(group)
     width, tall = across[1] - across[0], down[1] - down[0]
     root.set("viewBox", f"{across[0]:.6g} {height - down[1]:.6g} {width:.6g} {tall:.6g}")
-    root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: {1.6 * width:.0f}px")
+    share = f"{100 * width / max(widest, width):.0f}%"
+    root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: min({1.6 * width:.0f}px, {share})")
     root.attrib.pop("width"), root.attrib.pop("height")
     return _clean(ElementTree.tostring(root, "unicode"))
 

@@ -257,13 +257,13 @@ def answers(d: int, sigmas: Sequence[float], depths: Sequence[int]) -> dict[str,
     limit = float(linear.scratch_limit(0.8, 0.5))
     return {
         "useless": " ".join(_useless(d, sigma) for sigma in sorted({*sigmas, 0.3} - {0.0})),
-        "deeper": f"A deeper network gains {way} here: {told}, at γ = {gamma:g}, {degree}° and noise {sigma:g}.",
-        "few": f"At γ = 0.8 and noise 0.5, training from scratch ends at a risk of {sizes}; the limit is {limit:.3f}.",
+        "deeper": f"A deeper network gains {way}: {told}, at γ = {gamma:g}, {degree}° and noise {sigma:g}.",
+        "few": f"At γ = 0.8 and noise 0.5, scratch ends at a risk of {sizes}; the limit is {limit:.3f}.",
     }
 
 
 def _useless(d: int, sigma: float) -> str:
-    """Between which numbers of samples, for each dimension, scratch is worse than answering 0 to everything."""
+    """Between which numbers of samples a dimension scratch is worse than answering 0 to everything."""
     n = np.arange(1, 4 * d)
     worse = n[linear.scratch_risk(n, d, sigma) > 1] / d
     if not len(worse):

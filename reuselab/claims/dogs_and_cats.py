@@ -308,8 +308,8 @@ def answers(rows: pd.DataFrame) -> dict[str, str]:
     ]
     return {
         "tasks": (
-            f"Most: {most.replace('|', ' or ')} ({over_start[most]:+.2f}). Least: {least.replace('|', ' or ')} "
-            f"({over_start[least]:+.2f})."
+            f"Most: {most.replace('|', ' or ')} ({over_start[most]:+.2f}). "
+            f"Least: {least.replace('|', ' or ')} ({over_start[least]:+.2f})."
         ),
         "scratch": f"By his lead over scratch: {', '.join(told)}.",
     }

@@ -217,7 +217,7 @@ def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, An
 
 
 def answers(curves: Mapping[int, Curves]) -> dict[str, str]:
-    """What the page's questions get for an answer; curves: of every number of Bob's pairs, the fewest first."""
+    """What the page's questions get for an answer; curves: of every number of Bob's pairs."""
     few, many = min(curves), max(curves)
     return {
         "pairs": _moved(few, curves[few], many, curves[many]),

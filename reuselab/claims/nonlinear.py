@@ -178,8 +178,8 @@ def answers(table: pd.DataFrame, setting: relu.Setting) -> dict[str, str]:
             f"their place {replaced:.2f} is left."
         ),
         "random": (
-            f"{said}: with {near.n.min():,} samples and the highest overlap it takes {stats.in_words(trained)} "
-            "off the risk of a new last layer."
+            f"{said}: with {near.n.min():,} samples and the highest overlap it takes "
+            f"{stats.in_words(trained)} off the risk of a new last layer."
         ),
         "most": (
             f"{better}: with {near.n.max():,} samples and the highest overlap, fine-tuning takes "

@@ -275,7 +275,7 @@ def answers(rows: pd.DataFrame) -> dict[str, str]:
     spread = {"Alice": gain.mean(1).std(), "Bob": gain.mean(0).std()}
     more, less = sorted(spread, key=lambda who: -spread[who])
     return {
-        "within": " ".join(_within(rows, gain, there) for there in (True, False)),
+        "within": " ".join(_within(rows, gain, kind) for kind in ("animals", "all else")),
         "who": (
             f"Who {more} is: the means of {more}s' tasks spread by {spread[more]:.3f} (standard deviation), "
             f"those of {less}s' by {spread[less]:.3f}."
@@ -283,15 +283,16 @@ def answers(rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _within(rows: pd.DataFrame, gain: NDArray[np.float64], animals: bool) -> str:
-    """Spearman's correlation of gain and nearness among tasks of animals alone, or of no animal."""
-    kind = "animals" if animals else "all else"
-    of_kind = [all((name.lower() in ANIMALS) == animals for name in task.split("|")) for task in tasks(rows)]
+def _within(rows: pd.DataFrame, gain: NDArray[np.float64], kind: str) -> str:
+    """Spearman's correlation of gain and nearness among tasks of `kind` alone: "animals" or "all else"."""
+    there = [{name.lower() in ANIMALS for name in task.split("|")} for task in tasks(rows)]
+    of_kind = [which == {kind == "animals"} for which in there]
     mask = looked_at(rows, APART) & np.outer(of_kind, of_kind)
-    if np.ptp(near(rows)[mask]) == 0 if mask.any() else True:
+    nearness, count = near(rows)[mask], mask.sum()
+    if len(set(nearness)) < 2:
         return f"Among {kind}: too few tasks that differ."
-    correlation = stats.rank_correlation(near(rows)[mask], gain[mask])
-    return f"Among {kind}: Spearman's correlation {correlation:+.2f}, over {mask.sum()} pairs that share no class."
+    correlation = stats.rank_correlation(nearness, gain[mask])
+    return f"Among {kind}: correlation {correlation:+.2f} (Spearman), {count} pairs that share no class."
 
 
 def by_nearness(rows: pd.DataFrame) -> pd.DataFrame:

@@ -139,19 +139,19 @@ def verdicts(of_labels: Agreement, of_pixels: Agreement) -> pd.DataFrame:
 
 
 def answers(train: tuple[Base, Base], laws: pd.DataFrame, draws: int, alone: pd.DataFrame) -> dict[str, str]:
-    """What the page's questions get for an answer; laws: of `label_laws`, alone: rows of the three learners."""
+    """What the page's questions get for an answer; laws: of `label_laws`, alone: of three learners."""
     few = _label_law(train, 0.0, 1000)["V drawn"]
     share = float(train[0].moments[2].max())
     both = float(pairs.pixel_correlation(0.5, 0.3, share))
     none = laws[laws.rho == laws.rho.min()].iloc[0]
     return {
         "chance": (
-            f"V is {few:.3f} with 1,000 pairs. With {draws:,} it is {none['V drawn']:.3f} at ρ = {none.rho:g}, "
-            f"where the law says {round(none.V, 9):g}."
+            f"V is {few:.3f} with 1,000 pairs. With {draws:,} it is {none['V drawn']:.3f} at ρ = "
+            f"{none.rho:g}, where the law says {round(none.V, 9):g}."
         ),
         "adds": (
-            f"By {both:.2f}, for the pixel that tells the class best (η² = {share:.2f}). The labels alone give "
-            f"{0.5 * share:.2f}, the mixing alone 0.3."
+            f"By {both:.2f}, for the pixel that tells the class best (η² = {share:.2f}). The labels alone "
+            f"give {0.5 * share:.2f}, the mixing alone 0.3."
         ),
         "ghost": _ghost(alone),
     }

@@ -22,7 +22,7 @@ AUTO, KEPT = "auto", registry.KEPT
 
 
 def rules(*names: str) -> dict[str, Rule]:
-    """The rules of a cell's parameters by their names, or of several of one by its plural; and of the seeds."""
+    """The rules of a cell's parameters by their names, or of several of one by its plural; and of seeds."""
     plain = cell.RULES | {"seeds": SEEDS, "first_seed": FIRST_SEED}
     return {name: plain[name] if name in plain else several(cell.RULES[PLURALS[name]]) for name in names}
 

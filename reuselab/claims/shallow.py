@@ -334,11 +334,11 @@ def answers(setting: shallow.Setting, lam: float, samples: Sequence[int], alpha:
     right = ", ".join(f"{shallow.right_sign(abs(r), n):.0%} with {n:,}" for n in samples)
     return {
         "beside": (
-            f"{'Yes' if reached[1] > 0.99 else 'No'}: in the global coupling w₂ / w₁ is {reached[1]:.2f} side by "
-            f"side, and {reached[0]:.2f} over one another."
+            f"{'Yes' if reached[1] > 0.99 else 'No'}: in the global coupling w₂ / w₁ is {reached[1]:.2f} "
+            f"side by side, and {reached[0]:.2f} over one another."
         ),
         "turned": f"At α = {-alpha:g}, pairwise, he turns it the right way in {right} samples.",
-        "single": f"{'Nothing' if apart < 1e-9 else 'Something'}: the covariances differ by {apart:.2g} at most.",
+        "single": f"{'Nothing' if apart < 1e-9 else 'Something'}: covariances differ by {apart:.2g} at most.",
     }
 
 

@@ -130,7 +130,7 @@ def _number_all(drawing: Figure) -> None:
     for axes in drawing.axes:
         group, formatter = axes.get_shared_y_axes().get_siblings(axes), axes.yaxis.get_major_formatter()
         named = isinstance(formatter, FuncFormatter)  # by `set_yticks`
-        names = formatter.format_ticks(axes.get_yticks()) if named else [""]
+        names = formatter.format_ticks(list(axes.get_yticks())) if named else [""]
         if len(group) > 1 and max(map(len, names)) * _columns(drawing) <= ROOM:
             side = "right" if any(map(_read_right, group)) else "left"
             axes.tick_params(labelleft=side == "left", labelright=side == "right")

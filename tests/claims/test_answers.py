@@ -105,8 +105,11 @@ def test_zero_correlation_says_what_alice_brings(lead, share, kept):
 @pytest.mark.parametrize("gain, said", [(0.2, "It pays most"), (-0.2, "It costs least")])
 def test_task_correlation_says_where_reuse_pays(gain, said):
     gained = pd.concat([rows(gain=gain - 0.1).assign(rho=0.0), rows(gain=gain).assign(rho=1.0)])
-    trends = {("accuracy", k): stats.trend(np.array([[0.1, 0.5, 0.1 + r]] * 3) + np.array([[0], [0.01], [0.02]]))
-              for k, r in ((1, 0.8), (3, -0.2))}  # fmt: skip
+    seeds = np.array([[0], [0.01], [0.02]])
+    trends = {
+        ("accuracy", k): stats.trend(np.array([0.1, 0.5, 0.1 + rise]) + seeds)
+        for k, rise in ((1, 0.8), (3, -0.2))
+    }
     told = task_correlation.answers(trends, gained.assign(retrain=1, over="scratch"))
     assert told["pays"].startswith(f"{said} at ρ = 1") and "+0.80 at k = 1, -0.20 at k = 3" in told["matters"]
 

@@ -16,6 +16,7 @@ from reuselab.check import known
 TREND_LEVEL = 0.01
 FALL_LEVEL = 0.05
 FEWEST = 3  # curves, and levels of each, that a test of a trend needs
+UNTOLD = "this run does not tell"  # of an interval that includes zero
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -108,6 +109,12 @@ def in_words(interval: Sequence[float], form: str = "+.3f") -> str:
         return "nothing to compare"
     shown = [f"{bound:{form}}" for bound in bounds if not np.isnan(bound)]
     return f"{mean:{form}}" + (f" [{', '.join(shown)}]" if shown else "")
+
+
+def by_sign(interval: Sequence[float], above: str, below: str, across: str = UNTOLD) -> str:
+    """One of three wordings for (mean, low, high): above zero, below it, or across it or without bounds."""
+    _, low, high = interval
+    return above if low > 0 else below if high < 0 else across
 
 
 def _isotonic_r2(curve: np.ndarray) -> float:

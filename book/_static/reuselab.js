@@ -40,6 +40,22 @@ function openSource() {
 }
 addEventListener('hashchange', openSource);
 
+// One button shows all the folded code of a page, or none of it.
+function foldCode() {
+  const folded = [...document.querySelectorAll('.bd-article details.above-input')];
+  if (!folded.length) return;
+  const button = document.createElement('button');
+  const show = (shown) => {
+    folded.forEach((code) => { code.open = shown; code.hidden = !shown; });
+    button.textContent = shown ? 'Hide the code again' : 'Show the code behind the figures and numbers';
+    button.setAttribute('aria-expanded', shown);
+  };
+  button.className = 'rl-code';
+  button.addEventListener('click', () => show(folded[0].hidden));
+  folded[0].closest('.cell').before(button);
+  show(false);
+}
+
 // For a screen reader a slider has the name that stands beside it, and the value instead of its number.
 function nameSliders() {
   for (const handle of document.querySelectorAll('.noUi-handle:not([aria-label])')) {
@@ -57,6 +73,7 @@ function nameSliders() {
 document.addEventListener('DOMContentLoaded', () => {
   openSource();
   new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+  foldCode();
   // Their words name them; the theme gives these buttons other names than their words.
   for (const named of document.querySelectorAll('summary[aria-label], .search-button-field, .theme-switch-button'))
     named.removeAttribute('aria-label');

@@ -97,13 +97,13 @@ def show(table: pd.DataFrame, *, precision: int = 3, index: bool = False, kind: 
 
     Numbers stand at the right of their columns, all else at the left.
 
-    Whatever a cell or a name holds is shown as text, and is no markup.
+    Whatever a cell or a name holds is shown as text, and is no markup; Greek letters stand for their names.
     """
 
     def plain(value: Any) -> str:
         if is_float(value):
             return "" if np.isnan(value) else f"{value:.{precision}f}"
-        return html.escape(str(value))
+        return html.escape(typeset(str(value)))
 
     def name(value: Any) -> str | None:
         return None if value is None else plain(value)
@@ -155,7 +155,7 @@ def _entry(title: str, text: str) -> str:
 def show_evidence(*claims: str) -> Styler:
     """The verdicts on `claims`, and what decides them."""
     verdicts = "; ".join(f"{claim} {evidence.verdict(claim)}" for claim in claims)
-    board = evidence.board(*claims).map(lambda cell: typeset(cell) if isinstance(cell, str) else cell)
+    board = evidence.board(*claims)
     if len(claims) == 1:
         board = board.drop(columns="claim")
     return show(board, kind="facts").set_caption(f"The evidence: {verdicts}.")

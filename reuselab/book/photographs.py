@@ -128,11 +128,11 @@ def told(name: str, base: str) -> str:
     best, *_, last = module(name).PHOTOGRAPHS
     if base == KEPT:
         return (
-            f"What you see is the kept reference run {best_run(name)[0]}, with its provenance below, and no "
-            f"computation of today: for that the page needs photographs, and {_fetch(last)} gets some."
+            f"What you see was computed earlier and kept, as the reference run {best_run(name)[0]}; its "
+            f"provenance stands below. A run of your own needs photographs: {_fetch(last)} gets some."
         )
     words = (
-        f"What you see up to the kept run was computed with this page, on the photographs of {title(base)}"
+        f"All but the kept run at the end was computed with this page, on the photographs of {title(base)}"
     )
     sets = used(name, {"base": base})
     if len(sets) > 1:

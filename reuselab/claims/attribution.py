@@ -39,6 +39,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 ) | {"attribute": integer(1, 1_000_000)}
 
 
@@ -270,6 +271,25 @@ def kept_alice(cell: Cell) -> models.Network:
     with Store() as store:
         weights = store.alice(alice_name(cell.alice_cell()))
     return cells.train_alice(cell) if weights is None else with_weights(cell, weights)
+
+
+def answers(table: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
+    """What the page's questions get for an answer; names: of `METHODS`, in words."""
+    ranks = {name: rank_check(table, method, CHECKS[0])[0] for method, name in names.items()}
+    told = ", ".join(f"{name} {stats.in_words([rank], '.2f')}" for name, rank in ranks.items())
+    known = [name for name, rank in ranks.items() if not np.isnan(rank)]
+    nearest = max(known, key=lambda name: ranks[name]).capitalize() if known else "None can be told"
+    rows = table[(table.rho == table.rho.min()) & (table.retrain > 0)]
+    less = (rows.bob_accuracy_blank_alice - rows.bob_accuracy_swapped_alice).groupby(rows.seed).mean()
+    bounds = stats.interval(less)
+    said = stats.by_sign(bounds, "The other image", "Silence", "This run does not tell")
+    return {
+        "nearest": f"{nearest}. Rank correlations with the share of changed answers: {told}.",
+        "silent": (
+            f"{said}: with her half silent he is better by {stats.in_words(bounds)} of accuracy than with "
+            "another pair's half, mean over all who retrain."
+        ),
+    }
 
 
 # The evidence.

@@ -13,7 +13,7 @@ from scipy import stats as laws
 from reuselab.check import integer, number, several, shorten
 from reuselab.claims import evidence, registry
 from reuselab.claims.parameters import check_memory
-from reuselab.stats import few, interval
+from reuselab.stats import by_sign, few, in_words, interval
 from reuselab.theory import linear
 
 RULES = {
@@ -224,6 +224,50 @@ def stopped(descents: int, seed: int) -> tuple[pd.DataFrame, float]:
             mean, low, high = interval(gain)
             rows.append({"steps": steps, "comparison": name, "mean": mean, "low": low, "high": high})
     return pd.DataFrame(rows), float((scratch - tuned).mean())
+
+
+def flattered(stops: pd.DataFrame, converged: float) -> str:
+    """What stopping early does to the comparison with a converged scratch network, in words."""
+    against = stops[stops.comparison == "fine-tuning stopped, scratch converged"]
+    at = against.loc[against["mean"].idxmax()]
+    bounds = at["mean"], at.low, at.high
+    said = by_sign(
+        [bound - converged for bound in bounds],
+        "looks better than it is",
+        "looks worse than it is",
+        "looks neither better nor worse",
+    )
+    return (
+        f"Against a converged scratch network, stopped fine-tuning {said}: its gain is at most "
+        f"{in_words(bounds)}, after {at.steps:,.0f} steps, and {converged:+.3f} where both have converged."
+    )
+
+
+def answers(d: int, sigmas: Sequence[float], depths: Sequence[int]) -> dict[str, str]:
+    """What the page's questions get for an answer, from the formulas."""
+    gamma, degree, sigma = SETTINGS[0][:3]
+    depths = sorted({*depths, 5, 8})
+    gains = [float(linear.fine_tuning_gain(gamma, np.deg2rad(degree), sigma, depth)) for depth in depths]
+    told = ", ".join(f"{gain:+.2f} at depth {depth}" for depth, gain in zip(depths, gains))
+    way = "less" if gains[-1] < gains[0] else "more"
+    exact = {size: float(linear.scratch_risk(round(0.8 * size), size, 0.5)) for size in (20, 40, 400)}
+    sizes = ", ".join(f"{risk:.3f} at d = {size}" for size, risk in exact.items())
+    limit = float(linear.scratch_limit(0.8, 0.5))
+    return {
+        "useless": " ".join(_useless(d, sigma) for sigma in sorted({*sigmas, 0.3} - {0.0})),
+        "deeper": f"A deeper network gains {way}: {told}, at γ = {gamma:g}, {degree}° and noise {sigma:g}.",
+        "few": f"At γ = 0.8 and noise 0.5, scratch ends at a risk of {sizes}; the limit is {limit:.3f}.",
+    }
+
+
+def _useless(d: int, sigma: float) -> str:
+    """Between which numbers of samples a dimension scratch is worse than answering 0 to everything."""
+    n = np.arange(1, 4 * d)
+    worse = n[linear.scratch_risk(n, d, sigma) > 1] / d
+    if not len(worse):
+        return f"With noise {sigma:g}, nowhere."
+    end = f"to γ = {worse[-1]:.2f}" if worse[-1] < n[-1] / d else "on"
+    return f"With noise {sigma:g}, from γ = {worse[0]:.2f} {end}."
 
 
 def judge(b1: Mapping[str, Any], c1: Mapping[str, Any], preset: str) -> pd.DataFrame:

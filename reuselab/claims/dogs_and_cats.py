@@ -295,6 +295,26 @@ def words(rows: pd.DataFrame) -> dict[str, str]:
     return texts
 
 
+def answers(rows: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer, with one Alice, mean over all cuts."""
+    lead = leads(rows).query("direction == 'one Alice' and kind != @CONTROL")
+    over_start = lead[lead.over == "random network"].groupby("task").lead.mean()
+    most, least = over_start.idxmax(), over_start.idxmin()
+    over_scratch = lead[lead.over == "scratch"].groupby(["seed", "kind"]).lead.mean().unstack()
+    told = [
+        f"{kind} {stats.by_sign(stats.interval(over_scratch[kind]), 'no', 'yes', 'this run does not tell')} "
+        f"({over_scratch[kind].mean():+.2f})"
+        for kind in reversed(KINDS)
+    ]
+    return {
+        "tasks": (
+            f"Most: {most.replace('|', ' or ')} ({over_start[most]:+.2f}). "
+            f"Least: {least.replace('|', ' or ')} ({over_start[least]:+.2f})."
+        ),
+        "scratch": f"By his lead over scratch: {', '.join(told)}.",
+    }
+
+
 # The best number of retrained blocks, A4's question.
 
 

@@ -33,6 +33,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 )
 
 
@@ -222,6 +223,48 @@ def judge(curves: Curves, blocks: int, preset: str, images: str) -> dict[str, An
     effect += f"chance {test.chance:.2f}"
     few = stats.few({"seed": curves.accuracy.shape[1]})
     return registry.row("A4", stats.combine(verdict(curves, blocks)), effect, preset, images, few=few)
+
+
+def answers(curves: Mapping[int, Curves]) -> dict[str, str]:
+    """What the page's questions get for an answer; curves: of every number of Bob's pairs."""
+    few, many = min(curves), max(curves)
+    return {
+        "pairs": _moved(few, curves[few], many, curves[many]),
+        "fixed": _fixed(curves[many]),
+        "seeds": _alike(curves[many]),
+    }
+
+
+def _moved(few: int, with_few: Curves, many: int, with_many: Curves) -> str:
+    """Whether the best number of blocks is another with more pairs, and where."""
+    if few == many:
+        return f"This run has one number of pairs, {few:,}."
+    pairs = zip(with_few.rhos, with_few.best_of_means, with_many.best_of_means)
+    moved = [f"from {a} to {b} at ρ = {rho:g}" for rho, a, b in pairs if a != b]
+    what = f"from {few:,} to {many:,} pairs the best number of blocks"
+    return f"Yes: {what} goes {', '.join(moved)}." if moved else f"No: {what} stays at every ρ."
+
+
+def _fixed(curves: Curves) -> str:
+    """Which number of blocks, the same at every rho, loses least where it loses most."""
+    means = curves.accuracy.mean(axis=1)
+    lost = means.max(axis=1, keepdims=True) - means
+    at = int(lost.max(axis=0).argmin())
+    worst = int(lost[:, at].argmax())
+    return (
+        f"Retrain {curves.retrains[at]}. That loses {lost[:, at].mean():.2f} of accuracy on average, and "
+        f"{lost[worst, at]:.2f} at worst, at ρ = {curves.rhos[worst]:g}."
+    )
+
+
+def _alike(curves: Curves) -> str:
+    """How many single seeds have the best number of all seeds, at each rho."""
+    seeds = curves.accuracy.shape[1]
+    alike = (curves.best == curves.best_of_means[:, None]).sum(axis=1)
+    told = ", ".join(f"{count} at ρ = {rho:g}" for rho, count in zip(curves.rhos, alike))
+    return (
+        f"Of this page's {seeds} seeds, so many have alone the best number that they have together: {told}."
+    )
 
 
 # The evidence.

@@ -158,6 +158,36 @@ def slopes(decay: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
     return {name: relu.exponent(part.columns, part) for name, part in parts.items()}
 
 
+def answers(table: pd.DataFrame, setting: relu.Setting) -> dict[str, str]:
+    """What the page's questions get for an answer. table: rows of `relu.transfer`, at the highest overlap."""
+    source = relu.teacher(setting.d, setting.teacher_width, 0)
+    left, replaced = (
+        relu.overlap(relu.ablated(source, 0.5, 0, replace=replace), source.w) for replace in (False, True)
+    )
+    near = table[table.mu == table.mu.min()]
+    few, many = near[near.n == near.n.min()], near[near.n == near.n.max()]
+    trained = stats.interval(few.random - few.linear)
+    tuned = stats.interval(many.linear - many.fine_tune)
+    said = stats.by_sign(
+        trained, "No: the source's training helps", "Better: the source's training hurts", "This is open"
+    )
+    better = stats.by_sign(tuned, "Fine-tuning", "A new last layer", "This run does not tell which")
+    return {
+        "replace": (
+            f"An overlap of {left:.2f}, for the source's neurons span the target still. With new neurons in "
+            f"their place {replaced:.2f} is left."
+        ),
+        "random": (
+            f"{said}: with {near.n.min():,} samples and the highest overlap it takes "
+            f"{stats.in_words(trained)} off the risk of a new last layer."
+        ),
+        "most": (
+            f"{better}: with {near.n.max():,} samples and the highest overlap, fine-tuning takes "
+            f"{stats.in_words(tuned)} off the risk of a new last layer."
+        ),
+    }
+
+
 # The evidence.
 
 EVIDENCE_SETS = ("simulated",)

@@ -25,6 +25,7 @@ from reuselab.sources.openimages import KINDS
 
 RIVALS = ("random network", "raw pixels")
 NOBODY = "nobody"  # in place of Alice's task where there is no Alice
+ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")  # of CIFAR-10
 MOST, LEAST = 10, 4  # classes: taken where none are named, and needed for tasks that share none
 LEAST_SEEDS = 3
 KEYS = ["method", "seed", "alice", "alice_accuracy"]
@@ -266,6 +267,32 @@ def words(rows: pd.DataFrame) -> dict[str, str]:
     return {name: f"{size:,}" for name, size in sizes.items()} | {
         f"gain_{end}": stats.in_words(interval) for end, interval in ends(rows).items()
     }
+
+
+def answers(rows: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer."""
+    gain = gains(rows).mean(0)
+    spread = {"Alice": gain.mean(1).std(), "Bob": gain.mean(0).std()}
+    more, less = sorted(spread, key=lambda who: -spread[who])
+    return {
+        "within": " ".join(_within(rows, gain, kind) for kind in ("animals", "all else")),
+        "who": (
+            f"Who {more} is: the means of {more}s' tasks spread by {spread[more]:.3f} (standard deviation), "
+            f"those of {less}s' by {spread[less]:.3f}."
+        ),
+    }
+
+
+def _within(rows: pd.DataFrame, gain: NDArray[np.float64], kind: str) -> str:
+    """Spearman's correlation of gain and nearness among tasks of `kind` alone: "animals" or "all else"."""
+    there = [{name.lower() in ANIMALS for name in task.split("|")} for task in tasks(rows)]
+    of_kind = [which == {kind == "animals"} for which in there]
+    mask = looked_at(rows, APART) & np.outer(of_kind, of_kind)
+    nearness, count = near(rows)[mask], mask.sum()
+    if len(set(nearness)) < 2:
+        return f"Among {kind}: too few tasks that differ."
+    correlation = stats.rank_correlation(nearness, gain[mask])
+    return f"Among {kind}: correlation {correlation:+.2f} (Spearman), {count} pairs that share no class."
 
 
 def by_nearness(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from reuselab.claims import coupling
 from reuselab.claims.parameters import check_cells, check_draws, rules
 from reuselab.experiment import pairs
 from reuselab.experiment.bases import Base
+from reuselab.stats import by_sign, in_words, interval
 
 ABOUT = (
     "Join two images into one. Alice's label belongs to the left image, Bob's to the right. How much their "
@@ -25,7 +26,16 @@ MEASURED = 5  # pixels, which take memory, are measured on one of so many draws
 FEWEST = 5  # expected counts in a cell of a chi-square
 
 RULES = rules(
-    "base", "bob_base", "rhos", "phis", "network", "bob_pairs", "bob_epochs", "test_pairs", "seeds"
+    "base",
+    "bob_base",
+    "rhos",
+    "phis",
+    "network",
+    "bob_pairs",
+    "bob_epochs",
+    "test_pairs",
+    "seeds",
+    "first_seed",
 ) | {"draws": integer(1000, 10_000_000)}
 
 
@@ -114,3 +124,46 @@ def judge_pixels(laws: pd.DataFrame) -> Agreement:
     distance = float(((laws.measured - laws.theory) / laws.error).abs().max())
     bound = float(norm.isf(LEVEL / 2 / len(laws)))
     return Agreement(distance, bound, "holds" if distance < bound else "does not hold")
+
+
+def verdicts(of_labels: Agreement, of_pixels: Agreement) -> pd.DataFrame:
+    """Both agreements as a table, what was tested and the verdict first."""
+    rows = {
+        "labels follow their law": (of_labels, "least p"),
+        "pixels correlate as derived": (of_pixels, "largest distance, standard errors"),
+    }
+    return pd.DataFrame(
+        {"what": what, "verdict": one.verdict, "measure": measure, "worst": one.worst, "bound": one.bound}
+        for what, (one, measure) in rows.items()
+    )
+
+
+def answers(train: tuple[Base, Base], laws: pd.DataFrame, draws: int, alone: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer; laws: of `label_laws`, alone: of three learners."""
+    few = _label_law(train, 0.0, 1000)["V drawn"]
+    share = float(train[0].moments[2].max())
+    both = float(pairs.pixel_correlation(0.5, 0.3, share))
+    none = laws[laws.rho == laws.rho.min()].iloc[0]
+    return {
+        "chance": (
+            f"V is {few:.3f} with 1,000 pairs. With {draws:,} it is {none['V drawn']:.3f} at ρ = "
+            f"{none.rho:g}, where the law says {round(none.V, 9):g}."
+        ),
+        "adds": (
+            f"By {both:.2f}, for the pixel that tells the class best (η² = {share:.2f}). The labels alone "
+            f"give {0.5 * share:.2f}, the mixing alone 0.3."
+        ),
+        "ghost": _ghost(alone),
+    }
+
+
+def _ghost(alone: pd.DataFrame) -> str:
+    """What the highest phi does to a Bob from scratch at the lowest rho, paired by seed."""
+    rows = alone[(alone.method == "scratch") & (alone.rho == alone.rho.min())]
+    curves = rows.pivot_table("bob_accuracy", "seed", "phi")
+    highest = curves.columns.max()
+    if highest <= 0:
+        return "This run has no φ above 0."
+    change = interval(curves[highest] - curves[0.0])
+    said = by_sign(change, "It helps", "It hurts", "This run does not tell")
+    return f"{said}: from φ = 0 to {highest:g} his accuracy from scratch changes by {in_words(change)}."

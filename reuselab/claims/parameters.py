@@ -14,6 +14,7 @@ from reuselab.runs.study import grid, ready
 # A cell's parameter under the name of a page's that holds several of them.
 PLURALS = {**{f"{name}s": name for name in cell.RULES}, "bob_samples": "bob_pairs"}
 SEEDS = integer(2, 1000)  # one seed has no interval
+FIRST_SEED = integer(0, 1_000_000)
 MEMORY = 8e9  # bytes of the largest array that a page may make
 
 # Where a page of photographs runs: on the best image set at hand, or nowhere, showing the run that is kept.
@@ -21,8 +22,8 @@ AUTO, KEPT = "auto", registry.KEPT
 
 
 def rules(*names: str) -> dict[str, Rule]:
-    """The rules of a cell's parameters by their names, or of several of one by its plural; and of `seeds`."""
-    plain = cell.RULES | {"seeds": SEEDS}
+    """The rules of a cell's parameters by their names, or of several of one by its plural; and of seeds."""
+    plain = cell.RULES | {"seeds": SEEDS, "first_seed": FIRST_SEED}
     return {name: plain[name] if name in plain else several(cell.RULES[PLURALS[name]]) for name in names}
 
 
@@ -49,7 +50,8 @@ def check_cells(values: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = 
     axes: dict[str, Any] = {}
     for key, value in values.items():
         if key == "seeds":
-            axes["seed"] = range(value)
+            first = values.get("first_seed", 0)
+            axes["seed"] = range(first, first + value)
         elif key in cell.RULES:
             axes[key] = value
         elif key in PLURALS:

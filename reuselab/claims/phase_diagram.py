@@ -310,6 +310,33 @@ def length_decides(lengths: pd.DataFrame) -> str:
     return "on this run the intervals overlap, and nothing follows"
 
 
+def answers(d: int, sigma: float, depths: Sequence[int]) -> dict[str, str]:
+    """What the page's questions get for an answer, from the formulas, at gamma 1/2 or over all gamma."""
+
+    def angles(noise: float) -> str:
+        widest = [linear.boundary(noise, gamma=0.5, method="fine_tune", depth=depth) for depth in depths]
+        return ", ".join(f"{np.rad2deg(w):.0f}° at depth {depth}" for w, depth in zip(widest, depths))
+
+    gammas = np.linspace(0.01, 2, 400)
+    helps = linear.linear_transfer_gain(gammas, np.deg2rad(75), sigma) > 0
+    with_source = (
+        f"{np.rad2deg(np.arccos(np.cos(np.deg2rad(30)) * overlap**0.5)):.0f}° with {gamma:g} d samples"
+        for gamma, overlap in ((g, float(linear.source_overlap(d, g, 1.0))) for g in (0.2, 0.5, 4))
+    )
+    return {
+        "noise": f"At γ = 0.5, without noise up to {angles(0)}. With noise {sigma:g}: {angles(sigma)}.",
+        "samples": f"At noise {sigma:g} it helps {_stretches(gammas, helps)}.",
+        "source": f"With noise 1 in the source, about as {', '.join(with_source)}.",
+    }
+
+
+def _stretches(gammas: np.ndarray, true: np.ndarray) -> str:
+    """Between which of `gammas` something is true, in words."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(int)))
+    spans = [(gammas[start], gammas[end - 1]) for start, end in zip(edges[::2], edges[1::2])]
+    return " and ".join(f"from γ = {low:.2f} to {high:.2f}" for low, high in spans) or "nowhere"
+
+
 def judge(regions: pd.DataFrame, exact: Mapping[str, Any], fate: pd.DataFrame, preset: str) -> pd.DataFrame:
     """The rows of claims B2, B3 and B4 for the scoreboard."""
     parts = "; ".join(

@@ -230,3 +230,25 @@ def _summary_of(what: str, rows: pd.DataFrame, moved: pd.DataFrame) -> dict[str,
 
 def _said(move: pd.Series) -> str:
     return f"{move.choice}: {move.level} instead of {USUAL[move.choice]}"
+
+
+def answers(rows: pd.DataFrame, judged: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer. rows: of `kept`; judged: of `verdicts`."""
+    fewer = verdicts(effects(rows[rows.seed < FIRST_SEED + 3]))
+    same = int((fewer.verdict == judged.verdict).sum())
+    to_open = int(((fewer.verdict == "undecided") & (judged.verdict != "undecided")).sum())
+    least = [_least(what, judged[judged.what == what]) for what in judged.what.unique()]
+    return {
+        "seeds": (
+            f"Of {len(judged)} verdicts {len(judged) - same} change, and {to_open} of these become undecided."
+        ),
+        "least": " ".join(least),
+    }
+
+
+def _least(what: str, judged: pd.DataFrame) -> str:
+    """Under which choices an effect is smallest, in words."""
+    lowest = judged.loc[judged["mean"].idxmin()]
+    changed = [f"{choice}: {lowest[choice]}" for choice in USUAL if lowest[choice] != USUAL[choice]]
+    what = what.replace("rho", "ρ")
+    return f"{what}: {', '.join(changed) or 'the usual choices'} ({lowest['mean']:+.2f}, {lowest.verdict})."

@@ -1,7 +1,7 @@
 """What does Alice learn of Bob's features (Mohamud & Brink 2026, A1)?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from typing import Any
 
@@ -322,6 +322,38 @@ def _said(bounds: Sequence[Bounds], sign: str = "") -> str:
 def _whole(verdicts: list[str]) -> str:
     """One part of several conditions: one that does not hold decides."""
     return "does not hold" if "does not hold" in verdicts else combine(verdicts)
+
+
+def answers(setting: shallow.Setting, lam: float, samples: Sequence[int], alpha: float) -> dict[str, str]:
+    """What the page's questions get for an answer, in closed form, a linear Alice with ridge `lam`."""
+    over, beside = (replace(setting, shift=shift) for shift in (0, round(setting.k**0.5)))
+    reached = [_ratio(each, lam) for each in (over, beside)]
+    single = replace(setting, k=1, task="mean", shift=0)
+    apart = max(np.abs(np.subtract(*(single.sigma(kind, a) for kind in COUPLINGS))).max() for a in (-1, 0.5))
+    r = _tie(setting, lam, "pairwise", -alpha)
+    right = ", ".join(f"{shallow.right_sign(abs(r), n):.0%} with {n:,}" for n in samples)
+    return {
+        "beside": (
+            f"{'Yes' if reached[1] > 0.99 else 'No'}: in the global coupling w₂ / w₁ is {reached[1]:.2f} "
+            f"side by side, and {reached[0]:.2f} over one another."
+        ),
+        "turned": f"At α = {-alpha:g}, pairwise, he turns it the right way in {right} samples.",
+        "single": f"{'Nothing' if apart < 1e-9 else 'Something'}: covariances differ by {apart:.2g} at most.",
+    }
+
+
+def _ratio(setting: shallow.Setting, lam: float) -> float:
+    """Alice's weight along beta on Bob's group over that on her own, global coupling, alpha 1."""
+    own, bobs = setting.tasks
+    weights = shallow.alice(setting.sigma("global", 1), own, lam)
+    return float(weights @ bobs / (weights @ own))
+
+
+def _tie(setting: shallow.Setting, lam: float, coupling: str, alpha: float) -> float:
+    """Correlation of her output and Bob's task."""
+    own, bobs = setting.tasks
+    sigma = setting.sigma(coupling, alpha)
+    return float(shallow.correlation(shallow.alice(sigma, own, lam), bobs, sigma))
 
 
 # The evidence.

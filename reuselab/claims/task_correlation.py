@@ -28,6 +28,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 )
 
 
@@ -86,6 +87,22 @@ def judge(
     gain = [test.verdict for test in reusing(tests, "gain over scratch", blocks)]
     effect += f"gain over scratch: {stats.combine(gain)} ({stats.tally(gain)})"
     return registry.row("A2", verdict(tests, "accuracy", blocks), effect, preset, images, few=tested[0].few)
+
+
+def answers(tests: Mapping[tuple[str, int], stats.Trend], gained: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer; tests: of `trends`, gained: of `gains`."""
+    rises = {k: test.rise for (what, k), test in tests.items() if what == "accuracy"}
+    flat = [k for k, (_, low, high) in rises.items() if not (low > 0 or high < 0)]
+    told = ", ".join(f"{mean:+.2f} at k = {k}" for k, (mean, _, _) in rises.items())
+    first = f"from k = {flat[0]} on, the first whose interval includes zero" if flat else "it does not stop"
+    over_scratch = gained[gained.over == "scratch"].groupby(["seed", "rho"]).gain.mean().unstack()
+    at = over_scratch.mean().idxmax()
+    most = stats.interval(over_scratch[at])
+    pays = stats.by_sign(most, "It pays most", "It costs least", "It comes nearest to paying")
+    return {
+        "matters": f"On this run {first}. From the lowest to the highest ρ accuracy changes by {told}.",
+        "pays": f"{pays} at ρ = {at:g}: {stats.in_words(most)}, mean over the numbers of retrained blocks.",
+    }
 
 
 # The evidence.

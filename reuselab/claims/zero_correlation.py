@@ -28,6 +28,7 @@ RULES = rules(
     "bob_epochs",
     "test_pairs",
     "seeds",
+    "first_seed",
 ) | {
     "optimizers": several(choice(*baselines.OPTIMIZERS)),
     "starts": integer(1, 20),
@@ -182,6 +183,57 @@ def helped_and_hurt(summary: pd.DataFrame, term: str) -> tuple[int, int, int]:
     """In how many settings (recipe and cut) the interval of `term` is above zero, below it; of how many."""
     rows = summary[(summary.quantity == "term") & (summary["name"] == term)]
     return int((rows.low > 0).sum()), int((rows.high < 0).sum()), len(rows)
+
+
+def answers(accuracies: Mapping[str, pd.DataFrame], sizes: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer.
+
+    accuracies: of `by_network`; sizes: a summary's rows of the first network, of every number of Bob's pairs.
+    """
+    return {
+        "share": _share(next(iter(accuracies.values()))),
+        "pairs": _left(sizes),
+        "networks": " ".join(_kept(name, rows) for name, rows in accuracies.items()),
+    }
+
+
+def _share(accuracies: pd.DataFrame) -> str:
+    """What Alice brings of what Bob's own labels would, over her untrained network, mean over cuts."""
+    start = accuracies["random network"]
+    hers, most = ((accuracies[name] - start).mean() for name in (ALICE, "Bob's labels"))
+    told = f"over the untrained network she brings {hers:+.2f}, his own labels {most:+.2f}, mean over cuts"
+    if most <= 0:
+        return f"There is nothing to share: {told}."
+    return f"{'Nothing' if hers <= 0 else f'{hers / most:.0%}'}: {told}."
+
+
+def _left(sizes: pd.DataFrame) -> str:
+    """Her lead over the untrained network with Bob's fewest and most pairs, where it is largest with few."""
+    leads = sizes[(sizes.quantity == "lead") & (sizes["name"] == "random network")]
+    few, many = (
+        leads[leads.bob_pairs == n].set_index("retrain")
+        for n in (sizes.bob_pairs.min(), sizes.bob_pairs.max())
+    )
+    k = few["mean"].idxmax()
+    bounds = [tuple(rows.loc[k, ["mean", "low", "high"]]) for rows in (few, many)]
+    said = stats.by_sign(
+        bounds[1], "It is still above zero", "It has turned into a loss", "It can no longer be told from zero"
+    )
+    told = " and ".join(
+        f"{stats.in_words(one, '+.2f')} with {rows.bob_pairs.iloc[0]:,} pairs"
+        for one, rows in zip(bounds, (few, many))
+    )
+    return f"{said}: at k = {k} it is {told}."
+
+
+def _kept(network: str, accuracies: pd.DataFrame) -> str:
+    """Whether Alice's training serves Bob with this network, mean over cuts, paired by seed."""
+    lead = (accuracies[ALICE] - accuracies["random network"]).groupby("seed").mean()
+    bounds = stats.interval(lead)
+    said = stats.by_sign(
+        bounds, "keeps something", "serves him less than before", "may keep something or not"
+    )
+    return f"{network} {said}: {stats.in_words(bounds, '+.2f')} over its untrained self, mean over cuts."
 
 
 # The evidence.

@@ -93,7 +93,7 @@ def risk_against_samples(table: pd.DataFrame, mus: Sequence[float]) -> Figure:
     for axes, mu in zip(panels, mus):
         _risks(axes, table[table.mu == mu])
         rows = table[table.mu == mu].overlap
-        axes.set_title(f"mu = {mu:g}, overlap {rows.mean():.2f}")
+        axes.set_title(f"mu {mu:g}, overlap {rows.mean():.2f}", fontsize=9)
         axes.set(xlabel="n, target samples")
     panels[0].set_ylabel("risk, E (f̂ - f)²")
     last = table[(table.mu == mus[-1]) & (table.n == table.n.max())]
@@ -129,6 +129,10 @@ def gain_against_overlap(gains: pd.DataFrame) -> Figure:
     return drawing
 
 
+def _raised(power: float) -> str:
+    return f"{power:.2f}".translate(str.maketrans("-.0123456789", "⁻˙⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 @drawn
 def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
     """Scratch risk against samples, both axes logarithmic, with the fitted power law and one of the
@@ -149,8 +153,8 @@ def scratch_decay(table: pd.DataFrame, slope: float, reported: float) -> Figure:
     _name_lines(
         axes,
         [
-            (centre * n[1] ** slope, f"fit: n^{slope:.2f}", INK),
-            (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"n^{reported:g}", REFERENCE_COLOR),
+            (centre * n[1] ** slope, f"fit: n{_raised(slope)}", INK),
+            (rows["mean"].iloc[0] * (n[1] / n[0]) ** reported, f"n{_raised(reported)}", REFERENCE_COLOR),
         ],
     )
     _bare(axes)

@@ -84,7 +84,7 @@ def weights(table: pd.DataFrame, setting: Setting) -> Figure:
             axes.set_title(coupling)
             _zero(axes)
             axes.legend(frameon=False, fontsize=9, loc="upper left", handlelength=1.2, labelcolor="linecolor")
-        row[0].set_ylabel("Alice's weights, w2 / w1")
+        row[0].set_ylabel("Alice's weights, w₂ / w₁")
     for axes in panels[1]:
         axes.set(xlabel="alpha", ylim=(-1.12, 1.12))
     return drawing
@@ -307,12 +307,12 @@ def one_bob(
     plane.set(
         xlim=(0, 1.3),
         ylim=(-1.15, 1.15),
-        xlabel="w1, Alice's group",
-        ylabel="w2, Bob's group",
+        xlabel="w₁, Alice's group",
+        ylabel="w₂, Bob's group",
         xticks=[0, 1],
         yticks=[-1, 0, 1],
     )
-    plane.set_title(f"w2 / w1 = {ratio:.2f}")
+    plane.set_title(f"w₂ / w₁ = {ratio:.2f}")
     words = []
     for shade, n, rows in _bobs(axes, table, setting, coupling, *rule):
         mean, low, high = interval(rows[rows.alpha == alpha].value)

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from reuselab.stats import summary
 
@@ -39,11 +39,21 @@ METHOD_COLORS = {  # the last number of retrained blocks is scratch, too
     "best ridge": RETRAIN_COLORS[3],
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-ALONE = 6.2  # inches: the most of a single panel, whose words are read on a phone too
-GREEK = {"rho": "ρ", "phi": "φ", "alpha": "α", "gamma": "γ", "kappa": "κ", "theta": "θ", "sigma": "σ"}
+ALONE = 6.2  # inches: the most of a single column of panels, whose words are read on a phone too
+GREEK = {
+    "rho": "ρ",
+    "phi": "φ",
+    "alpha": "α",
+    "gamma": "γ",
+    "kappa": "κ",
+    "theta": "θ",
+    "sigma": "σ",
+    "mu": "μ",
+}
 WORD = re.compile(rf"\b(?:{'|'.join(GREEK)})\b")
 NO_SYMBOL = "\u2060"  # within a word that is a name; no page has it
 TEXT_SHADE = re.compile("|".join((*RETRAIN_COLORS, REFERENCE_COLOR)), re.I)
+ROOM = 32  # letters that names of heights may take beside panels, in all
 FLAT_LINES = {"raw pixels": "--", "scratch": "-.", "chance": ":"}  # the same at every cut
 
 
@@ -97,7 +107,8 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
         with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts draw the text
             drawing, caption = draw(*args, **options), typeset(caption)
-            if len(drawing.axes) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
+            _number_all(drawing)
+            if _columns(drawing) == 1 and isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
                 drawing.set_figwidth(min(drawing.get_figwidth(), ALONE))
             label = caption or draw.__name__.replace("_", " ")
             svg = _raw(drawing)
@@ -109,6 +120,30 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., Shown]:
             )
 
     return wrapper
+
+
+def _columns(drawing: Figure) -> int:
+    """How many panels stand beside one another."""
+    places = [axes.get_subplotspec() for axes in drawing.axes]
+    return max((place.colspan.stop for place in places if place), default=1)
+
+
+def _number_all(drawing: Figure) -> None:
+    """Let panels that share their heights all have numbers there: on a phone each stands alone.
+
+    Names in place of numbers are said again only where all of them take little room.
+    """
+    for axes in drawing.axes:
+        group, formatter = axes.get_shared_y_axes().get_siblings(axes), axes.yaxis.get_major_formatter()
+        named = isinstance(formatter, FuncFormatter)  # by `set_yticks`
+        names = formatter.format_ticks(list(axes.get_yticks())) if named else [""]
+        if len(group) > 1 and max(map(len, names)) * _columns(drawing) <= ROOM:
+            side = "right" if any(map(_read_right, group)) else "left"
+            axes.tick_params(labelleft=side == "left", labelright=side == "right")
+
+
+def _read_right(axes: Axes) -> bool:
+    return axes.yaxis.get_label_position() == "right" or axes.yaxis.get_tick_params().get("labelright", False)
 
 
 def typeset(text: str) -> str:
@@ -171,10 +206,13 @@ def _panels(svg: str, drawing: Figure, label: str) -> str:
     cells: dict[tuple[int, int], list[int]] = {}
     for i, row in enumerate(rows):
         cells.setdefault((-row, columns[i] if i < len(grid) else 0), []).append(i)
-    drawn_parts = "".join(
-        _part(svg, parts, (across[column] if row == -rows[0] else (0, width)), down[-row], height)
-        for (row, column), parts in sorted(cells.items())
-    )
+    drawn_parts, widest = "", max(right - left for left, right in across)
+    for (row, column), parts in sorted(cells.items()):
+        if row == -rows[0]:
+            drawn_parts += _part(svg, parts, across[column], down[-row], height, widest)
+        else:
+            strip = min(boxes[i][0] for i in parts) - 4, max(boxes[i][2] for i in parts) + 4
+            drawn_parts += f"<div class='rl-strip'>{_part(svg, parts, strip, down[-row], height, 0)}</div>"
     return (
         f"<div class='rl-parts' role='img' aria-label='{html.escape(label, quote=True)}' "
         f"style='max-width: {6.5 * width / 72:g}rem'>{drawn_parts}</div>"
@@ -198,9 +236,17 @@ def _cut(spans: Sequence[tuple[float, float]], end: float) -> tuple[list[int], l
 
 
 def _part(
-    svg: str, parts: Sequence[int], across: tuple[float, float], down: tuple[float, float], height: float
+    svg: str,
+    parts: Sequence[int],
+    across: tuple[float, float],
+    down: tuple[float, float],
+    height: float,
+    widest: float,
 ) -> str:
-    """The `parts` of `svg` alone, in the window that they lie in (points, from the left and from below)."""
+    """The `parts` of `svg` alone, in the window that they lie in (points, from the left and from below).
+
+    Below one another, parts keep one scale: none takes more of the place than of the `widest`.
+    """
     root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
     (whole,) = (group for group in root if group.get("id") == "figure_1")
     kept = {f"part_{i}" for i in parts}
@@ -209,7 +255,8 @@ def _part(
             whole.remove(group)
     width, tall = across[1] - across[0], down[1] - down[0]
     root.set("viewBox", f"{across[0]:.6g} {height - down[1]:.6g} {width:.6g} {tall:.6g}")
-    root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: {1.6 * width:.0f}px")
+    share = f"{100 * width / max(widest, width):.0f}%"
+    root.set("style", f"flex: {width:.0f} 1 {width:.0f}px; max-width: min({1.6 * width:.0f}px, {share})")
     root.attrib.pop("width"), root.attrib.pop("height")
     return _clean(ElementTree.tostring(root, "unicode"))
 

@@ -416,7 +416,7 @@ def test_made_rows_have_the_verdict_computed_by_hand(slope):
 def test_without_photographs_the_page_shows_its_kept_run_and_says_so(data_folder):
     page = execute("open_images", pages.parameters("open_images", "smoke", {}), data_folder)
     where, run = kept.best_run("open_images")
-    assert f"What you see is the kept reference run {where}" in page.glued["shown"]
+    assert f"was computed earlier and kept, as the reference run {where}" in page.glued["shown"]
     row = page.tables["open_images_claims"].iloc[0]
     assert (row.preset, row.images) == (f"{parameters.KEPT}: {where}", "cifar10")
     assert (row.verdict, row.effect) == tuple(run["claims"].loc[0, ["verdict", "effect"]])

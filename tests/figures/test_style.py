@@ -33,7 +33,23 @@ def test_panels_are_parts_of_one_drawing_and_none_is_lost():
 
 def test_what_belongs_to_all_panels_has_a_strip_of_its_own():
     strip, *panels = widths(three(legend=True).panels)
-    assert strip == 8 * 72 and len(panels) == 3
+    assert strip < 8 * 72 / 3 and len(panels) == 3, "as wide as its words, which keep their size"
+
+
+@style.drawn
+def beside(names):
+    drawing = Figure(figsize=(8, 3))
+    for axes in drawing.subplots(1, 2, sharey=True):
+        axes.set_yticks(range(len(names)), names)
+    return drawing
+
+
+@pytest.mark.parametrize("name, times", [("Alice alone", 2), ("SGD, momentum, decay", 1)])
+def test_panels_that_share_their_heights_all_have_numbers_but_no_long_names(name, times):
+    shown = beside([name, "none"])
+    assert shown.svg.count(f">{name}<") == shown.panels.count(f">{name}<") == times
+    numbers = re.findall(r">0\.2<", three(legend=False).panels)
+    assert len(numbers) == 3
 
 
 @pytest.mark.hostile("input")

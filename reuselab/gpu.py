@@ -1,8 +1,8 @@
 """The GPU drill: all that only a GPU can show, in slices of minutes, each going on where the last stopped.
 
 `python -m reuselab.gpu` in a checkout; nothing need be installed but torch, torchvision, NumPy, SciPy,
-scikit-learn, pandas, pyarrow, safetensors, tqdm and click, and nothing is fetched. `make gpu` repeats it until
-all is done. Every stage leaves a table in results/gpu; stages.csv says which are done, on what, and in how
+scikit-learn, pandas, pyarrow, safetensors, tqdm and click, and nothing is fetched. `make gpu` repeats it
+until all is done. Every stage leaves a table in results/gpu; stages.csv says which are done, on what, in how
 many seconds; rows.parquet holds the pages' rows, for `reuselab import`.
 """
 

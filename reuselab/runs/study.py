@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
@@ -37,6 +37,7 @@ from reuselab.experiment import bases, train
 from reuselab.experiment import cell as cells_
 from reuselab.experiment.cell import Cell
 from reuselab.experiment.models import Network
+from reuselab.runs import cohort as cohorts
 from reuselab.runs.store import Outcome, Store, identities, image_sets, row_name, sha256, source
 
 LARGEST = 1_000_000
@@ -91,6 +92,10 @@ def _devices(cells: Sequence[Cell]) -> set[str]:
     return {recipe.device for cell in cells for recipe in (cell.alice_recipe, cell.bob_recipe)}
 
 
+def _any_on_cuda(cells: Sequence[Cell]) -> bool:
+    return any(train.device(name).type == "cuda" for name in _devices(cells))
+
+
 def _image_sets(cells: Sequence[Cell]) -> set[str]:
     return set().union(*map(image_sets, cells))
 
@@ -103,6 +108,7 @@ def study(
     time_limit: float | None = None,
     *,
     retry_failed: bool = False,
+    cohort: int | None = None,
 ) -> pd.DataFrame:
     """The rows of `cells`, in their order, one a cell: every parameter and every measure a column.
 
@@ -113,7 +119,11 @@ def study(
     workers: processes of one thread each (default: one a core; with 1, or where a cell runs on a GPU, this
     process). client: a `dask.distributed.Client` whose workers run the cells instead, one at a time each;
     where workers declare a resource GPU, a cell takes 1 of it. time_limit: seconds for one training and its
-    judging; a cell over it has failed. retry_failed: run cells again that are known to fail.
+    judging; a cell over it has failed. retry_failed: run cells again that are known to fail. cohort: networks
+    of one shape and recipe that are trained as one, at most (see `cohort`); 1: each alone. By default as many
+    as pay and fit into memory on a CUDA device of this process, and 1 elsewhere. Where there is a time_limit
+    each is alone. A cohort's rows are those of its cells alone to rounding, which may move an accuracy by a
+    test pair or two; the other rows are to the bit what they are without.
 
     Raises ValueError for what cannot be run, before any work; Failed when cells failed, after all others are
     finished and kept, or when the disk is full; KeyboardInterrupt with a summary. Whatever ends a study,
@@ -124,13 +134,18 @@ def study(
         integer(1, 1024)("workers", workers)
     if time_limit is not None:
         number(0, 1e7, above=True)("time_limit", time_limit)
+    if cohort is not None:
+        integer(1, 4096)("cohort", cohort)
     if client is None:
         ready(cells)
     elif not hasattr(client, "get_executor"):
         raise ValueError(f"client must be a dask.distributed.Client, not {shorten(client)}")
+    if time_limit or (cohort is None and (client or not _any_on_cuda(cells))):
+        cohort = 1
     images = _images(cells, client)
     with Store(home) as store:
-        return _Study(store, cells, images, retry_failed=retry_failed).table(workers, client, time_limit)
+        made = _Study(store, cells, images, cohort, retry_failed=retry_failed)
+        return made.table(workers, client, time_limit)
 
 
 def _checked(cells: Any) -> list[Cell]:
@@ -157,19 +172,33 @@ class Differs(Exception):
 
 
 class _Job(NamedTuple):
-    """Alice's training, for the Bobs who wait for it, or with her weights (a Dask future) one Bob's."""
+    """Alice's training, for the Bobs who wait for it, or with her weights (a Dask future) one Bob's.
+
+    kind: jobs of one kind may run as a cohort; None: alone.
+    """
 
     alice_cell: Cell
     bob_cells: list[Cell]
     alice_weights: Any = None
     deferred: bool = False
+    kind: Hashable = None
 
 
 class _Study:
     """The client's side of one study: what is known, what is left, and what comes in."""
 
-    def __init__(self, store: Store, cells: list[Cell], images: dict[str, str], *, retry_failed: bool):
+    def __init__(
+        self,
+        store: Store,
+        cells: list[Cell],
+        images: dict[str, str],
+        cohort: int | None,
+        *,
+        retry_failed: bool,
+    ):
         self.store, self.cells, self.images, self.retry_failed = store, cells, images, retry_failed
+        self.cohort = cohort
+        self.rooms: dict[Hashable, int] = {}
         self.names = {cell: row_name(cell, images) for cell in cells}
         self.rows: dict[Cell, dict[str, Any]] = {}
         self.failed: dict[Cell, str] = {}
@@ -213,17 +242,41 @@ class _Study:
 
     def _run(self, jobs: list[_Job], pool: "_Pool", interrupted: threading.Event) -> None:
         """Bobs before further Alices: rows come in early, and few Alices are in memory at a time."""
-        waiting = deque(jobs)
-        running: dict[Future, _Job] = {}
+        waiting = deque(job._replace(kind=self._kind(job.alice_cell, "alice")) for job in jobs)
+        running: dict[Future, list[_Job]] = {}
         while waiting or running:
             if interrupted.is_set():
                 raise KeyboardInterrupt
             while waiting and len(running) < pool.room:
-                if job := self._begin(waiting.popleft(), waiting, pool):
-                    running[self._submit(job, pool)] = job
+                alike = self._alike(waiting)
+                if begun := [job for each in alike if (job := self._begin(each, waiting, pool))]:
+                    running[self._submit(begun, pool)] = begun
             done = wait(running, return_when=FIRST_COMPLETED).done if running else set()
             while done:  # no future is kept: Dask would compute it again when it loses the worker that did
                 self._take(done.pop(), running, waiting, pool)
+
+    def _kind(self, cell: Cell, who: str) -> Hashable:
+        return None if self.cohort == 1 else cohorts.kind(cell, who)
+
+    def _alike(self, waiting: deque[_Job]) -> list[_Job]:
+        """The next job, and those of its kind that may run with it, taken from `waiting`."""
+        alike, others = [waiting.popleft()], []
+        if (kind := alike[0].kind) is not None:
+            size = self.cohort or self._room(alike[0])
+            while waiting and len(alike) < size:
+                job = waiting.popleft()
+                (alike if job.kind == kind else others).append(job)
+            waiting.extendleft(reversed(others))
+        return alike
+
+    def _room(self, job: _Job) -> int:
+        if job.kind not in self.rooms:
+            who, cell = ("bob", job.bob_cells[0]) if job.alice_weights else ("alice", job.alice_cell)
+            try:
+                self.rooms[job.kind] = cohorts.room(cell, who)
+            except Exception:  # what is wrong with a cell, it says where it runs
+                return 1
+        return self.rooms[job.kind]
 
     def _begin(self, job: _Job, waiting: deque[_Job], pool: "_Pool") -> _Job | None:
         """The job, if it must run now. Other clients' rows are taken, and what they run is put off once."""
@@ -242,16 +295,39 @@ class _Study:
             return job
         return None
 
-    def _submit(self, job: _Job, pool: "_Pool") -> Future:
-        made_of = source(), self._images_of(job.alice_cell)
-        if job.alice_weights:
-            return pool.submit(made_of, bob_row, job.bob_cells[0], job.alice_weights)
-        return pool.submit(made_of, train_alice, job.alice_cell)
+    def _submit(self, jobs: list[_Job], pool: "_Pool") -> Future:
+        made_of = source(), self._images_of(jobs[0].alice_cell)
+        if jobs[0].alice_weights:
+            cells, weights = [job.bob_cells[0] for job in jobs], [job.alice_weights for job in jobs]
+            return pool.submit(made_of, bob_row if len(jobs) == 1 else bob_rows, *cells, *weights)
+        function = train_alice if len(jobs) == 1 else train_alices
+        return pool.submit(made_of, function, *(job.alice_cell for job in jobs))
 
-    def _take(self, future: Future, running: dict[Future, _Job], waiting: deque[_Job], pool: "_Pool") -> None:
+    def _take(
+        self, future: Future, running: dict[Future, list[_Job]], waiting: deque[_Job], pool: "_Pool"
+    ) -> None:
+        """Keep what came of jobs that ran as one. Where a cohort failed, each of it is tried alone."""
+        jobs = running.pop(future)
+        result, provenance, error = self._outcome(future, jobs[0].alice_cell)
+        if len(jobs) == 1:
+            self._finish(jobs[0], result, provenance, error, waiting, pool)
+        elif error:
+            waiting.extendleft(job._replace(kind=None) for job in reversed(jobs))
+        else:
+            provenance["seconds"] = round(provenance["seconds"] / len(jobs), 4)
+            for job, own in zip(jobs, result):
+                self._finish(job, own, provenance, error, waiting, pool)
+
+    def _finish(
+        self,
+        job: _Job,
+        result: Any,
+        provenance: dict[str, Any],
+        error: str,
+        waiting: deque[_Job],
+        pool: "_Pool",
+    ) -> None:
         """Keep what came of a job: rows, or an Alice whose Bobs are next."""
-        job = running.pop(future)
-        result, provenance, error = self._outcome(future, job.alice_cell)
         if error or job.alice_weights:
             for bob_cell in job.bob_cells:
                 self._keep(bob_cell, result, error, provenance)
@@ -260,7 +336,10 @@ class _Study:
             self._queue(job, pool.hold(result), waiting)
 
     def _queue(self, job: _Job, alice_weights: Any, waiting: deque[_Job]) -> None:
-        waiting.extendleft(_Job(job.alice_cell, [cell], alice_weights) for cell in reversed(job.bob_cells))
+        waiting.extendleft(
+            _Job(job.alice_cell, [cell], alice_weights, kind=self._kind(cell, "bob"))
+            for cell in reversed(job.bob_cells)
+        )
 
     def _images_of(self, cell: Cell) -> dict[str, str]:
         return {name: self.images[name] for name in image_sets(cell)}
@@ -564,6 +643,20 @@ def bob_row(bob_cell: Cell, alice_weights: bytes) -> dict[str, Any]:
     """The measures of a Bob who reuses the Alice of these weights."""
     row = cells_.run(bob_cell, with_weights(bob_cell, alice_weights))
     return {name: value for name, value in row.items() if name not in cells_.RULES}
+
+
+def train_alices(*alice_cells: Cell) -> list[bytes]:
+    """`train_alice` of each, as a cohort."""
+    nets = [net.to("cpu").to(memory_format=torch.contiguous_format) for net in cohorts.alices(alice_cells)]
+    return [safetensors.torch.save(net.state_dict()) for net in nets]
+
+
+def bob_rows(*given: Any) -> list[dict[str, Any]]:
+    """`bob_row` of each, as a cohort; given: the cells, then as many Alices' weights."""
+    bob_cells, weights = given[: len(given) // 2], given[len(given) // 2 :]
+    alice_nets = {own: with_weights(cell, own) for cell, own in zip(bob_cells, weights)}
+    rows = cohorts.rows(bob_cells, [alice_nets[own] for own in weights])
+    return [{name: value for name, value in row.items() if name not in cells_.RULES} for row in rows]
 
 
 def with_weights(cell: Cell, alice_weights: bytes) -> Network:

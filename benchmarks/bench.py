@@ -2,11 +2,10 @@
 
 Each contender works in a process of its own, after a small piece of the same work that is not counted. The
 plain loop has all cores, and as many DataLoader workers as are best for it here. `--keep` keeps the tables in
-results/bench, with their provenance; `--few` does a hundredth of the work, a check that it runs.
+results/bench, those of a GPU in results/gpu; `--few` does a hundredth of the work, a check that it runs.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import resource
@@ -32,7 +31,7 @@ from reuselab.experiment import cell as cells_
 from reuselab.experiment.cell import Cell
 from reuselab.runs.study import cores, grid, machine, study
 
-KEPT = Path(__file__).resolve().parent.parent / "results" / "bench"
+RESULTS = Path(__file__).resolve().parent.parent / "results"
 PLAIN, ONE, ENGINE = "plain loop", "engine, one process", "engine"
 CONTENDERS = (PLAIN, ONE, ENGINE)
 SCALES = (1, 2, 4, 8, 16, 32, 64)
@@ -230,7 +229,8 @@ def rival(name: str, device: str, *, few: bool = False) -> tuple[pd.DataFrame, p
         )
     spent = {who: made[who]["stages"] for who in (PLAIN, ONE)}
     by_stage = [(name, who, *part) for who, parts in spent.items() for part in parts.items()]
-    return pd.DataFrame(rows), pd.DataFrame(by_stage, columns=["work", "contender", "stage", "seconds"])
+    seconds_of = pd.DataFrame(by_stage, columns=["work", "contender", "stage", "seconds"])
+    return pd.DataFrame(rows).assign(**provenance(device)), seconds_of
 
 
 def _difference(rows: pd.DataFrame, others: pd.DataFrame) -> dict[str, Any]:
@@ -314,24 +314,30 @@ def provenance(device: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--few", action="store_true", help="a hundredth of the work: a check that it runs")
-    parser.add_argument("--keep", action="store_true", help="keep the tables in results/bench")
-    given = parser.parse_args()
     device = train.device().type
-    made = provenance(device)
-    print(", ".join(f"{name}: {value}" for name, value in made.items()), flush=True)
-    tables = {"cost": cost(device, few=given.few)}
-    by_work = [rival(name, device, few=given.few) for name in works(device)]
-    tables["rival"], tables["stages"] = (pd.concat(parts, ignore_index=True) for parts in zip(*by_work))
-    for table in tables.values():
-        print(table.round(3).to_string(index=False), flush=True)
+    parts = ["cost", *works(device)]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} [default: all]")
+    parser.add_argument("--few", action="store_true", help="a hundredth of the work: a check that it runs")
+    parser.add_argument("--keep", action="store_true", help="keep the tables in results")
+    given = parser.parse_args()
+    if strange := set(given.parts) - set(parts):
+        parser.error(f"no part is called {', '.join(sorted(strange))}")
+    tables = {}
+    for name in given.parts or parts:
+        if name == "cost":
+            tables["cost"] = cost(device, few=given.few)
+        else:
+            tables[f"rival_{name}"], tables[f"seconds_{name}"] = rival(name, device, few=given.few)
+    for title, table in tables.items():
+        told = table.drop(columns=provenance(device), errors="ignore")
+        print(f"\n{title}\n{told.round(3).to_string(index=False)}", flush=True)
+    print(", ".join(f"{name}: {value}" for name, value in provenance(device).items()))
     if given.keep:
-        folder = KEPT / device
+        folder = RESULTS / ("bench" if device == "cpu" else "gpu")
         folder.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4g")
-        (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+        for title, table in tables.items():
+            table.to_csv(folder / f"{title}.csv", index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

@@ -128,8 +128,9 @@ def test_without_the_notebook_stack_a_page_keeps_the_tables_of_the_built_one(bui
 
 def test_rows_on_one_device_are_those_on_the_other(monkeypatch):
     monkeypatch.setattr(gpu, "GOALS", {"mlp": 30})
+    monkeypatch.setattr(gpu, "_some_cells", lambda network, device: grid(**TINY, seed=[0, 1]))
     (row,) = gpu.same_rows("cpu").to_dict("records")
-    assert row == {"network": "mlp", "cells": 4, "off": 0.0, "within": True, "repeats": True}
+    assert row["cells"] == 2 and row["off_cpu"] == 0 and row["repeats"]
 
 
 @pytest.mark.hostile("input", 2)

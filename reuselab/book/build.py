@@ -35,7 +35,7 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import agreement, front, kept, laboratory, pages, photographs, words
+from reuselab.book import agreement, benchmarks, front, kept, laboratory, pages, photographs, words
 from reuselab.book.kernel import Kernel, end_with_parent
 from reuselab.book.words import plain
 from reuselab.check import Failed
@@ -333,6 +333,7 @@ def _build(preset: str) -> Path:
         table.to_csv(source / "book" / f"{name}.csv", index=False)
     front.write(source / "book")
     laboratory.write(source / "book")
+    benchmarks.write(source / "book")
     return _sphinx(source, BUILD / "html", strict=True) / "index.html"
 
 

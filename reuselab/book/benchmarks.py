@@ -1,0 +1,110 @@
+"""What book/benchmarks.md shows of the kept tables of speed: a section for each kind of machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from reuselab.book.kept import RESULTS
+from reuselab.book.words import plain
+from reuselab.figures import benchmarks as figures
+from reuselab.figures.style import Shown
+
+PLACES = {"On a CPU": RESULTS / "bench", "On a GPU": RESULTS / "gpu"}
+PLAIN, ENGINE = "plain loop", "engine"
+NONE = {
+    "On a CPU": "No table of a CPU is kept yet: `make bench KEEP=--keep` makes it.",
+    "On a GPU": "No table of a GPU is kept yet: `make gpu` makes it on a machine that has one. Whatever the "
+    "book says of GPUs is what we expect, and not what we measured.",
+}
+
+
+def write(folder: Path) -> None:
+    """The part that book/benchmarks.md includes, into the book's staged `folder`."""
+    sections = [part for title, place in PLACES.items() for part in _section(title, place, folder)]
+    (folder / "benchmarks_kept.md").write_text("\n\n".join(sections) + "\n")
+
+
+def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
+    """What was measured on one kind of machine, its tables as files in `folder`."""
+    yield f"## {title}"
+    parts = sorted(place.glob("rival_*.csv"))
+    if not parts:
+        yield NONE[title]
+        return
+    rival = pd.concat(map(pd.read_csv, parts), ignore_index=True)
+    yield found(rival)
+    caption = "Cells a minute; beside a bar, how many times as many as the plain loop makes."
+    yield _html(figures.rates(rival, caption=caption))
+    yield _table(compared(rival), folder / f"{place.name}_rival.csv")
+    stages = pd.concat(map(pd.read_csv, sorted(place.glob("seconds_*.csv"))), ignore_index=True)
+    yield "Where the seconds of one seed's cells go, in one process:"
+    yield _table(by_stage(stages), folder / f"{place.name}_seconds.csv")
+    if (costs := place / "cost.csv").exists():
+        yield _html(
+            figures.cost(
+                pd.read_csv(costs),
+                caption="Where two lines are parallel, both grow alike. Seconds of a study of small cells, "
+                "and of one training on one core or the GPU, with up to 64 times as many cells, pairs, pixels "
+                f"or units; p, the power with which they grow, is fitted from {figures.ASYMPTOTIC} times on.",
+            )
+        )
+    if (drill := place / "stages.csv").exists():
+        yield "What the drill has done, stage by stage:"
+        columns = ["stage", "status", "why", "seconds", "made"]
+        yield _table(pd.read_csv(drill, keep_default_na=False)[columns], folder / f"{place.name}_drill.csv")
+
+
+def found(rival: pd.DataFrame) -> str:
+    """What the table of the rival says, in words, and where and when it was measured."""
+    engine = rival[rival.contender == ENGINE]
+    times = ", ".join(f"{row.ratio:.1f} times with {plain(row.work)}" for row in engine.itertuples())
+    equal = (engine.low <= 0) & (engine.high >= 0)
+    one = "The accuracies are equal: every interval of their difference has 0 in it."
+    some = (
+        f"The intervals of the difference in accuracy have 0 in them in {equal.sum()} of {len(equal)} cases."
+    )
+    made = rival.iloc[0]
+    return (
+        f"Cells a minute, the engine against the plain loop: {times}. {one if equal.all() else some}\n\n"
+        f"Measured on {plain(made.made)} on {plain(made.device)}, {made.cores} of its cores, beside a load "
+        f"of {made.load:g}, with {plain(made.versions)}, at commit {plain(str(made.git)[:19])}."
+    )
+
+
+def compared(rival: pd.DataFrame) -> pd.DataFrame:
+    """The table of the rival as the page shows it."""
+    return pd.DataFrame(
+        {
+            "network": rival.work,
+            "": rival.contender,
+            "cells a minute": rival["cells a minute"].map("{:.0f}".format),
+            "times": rival.ratio.map("{:.2f}".format),
+            "Bob's accuracy": rival.accuracy.map("{:.3f}".format),
+            "less the plain loop's [95 %]": [
+                "" if row.contender == PLAIN else f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+                for row in rival.itertuples()
+            ],
+            "within one standard error": [
+                "" if who == PLAIN else {True: "yes", False: "no"}[bool(within)]
+                for who, within in zip(rival.contender, rival["within one error"])
+            ],
+            "share of the peak": rival["share of peak"].map("{:.0%}".format),
+            "MB": rival.MB.map("{:.0f}".format),
+        }
+    )
+
+
+def by_stage(stages: pd.DataFrame) -> pd.DataFrame:
+    """Seconds, a row for each network and contender, a column for each stage."""
+    wide = stages.pivot_table("seconds", ["work", "contender"], "stage", sort=False)
+    return wide.map("{:.2f}".format).replace("nan", "").reset_index().rename(columns={"contender": ""})
+
+
+def _html(shown: Shown) -> str:
+    return f"```{{raw}} html\n{shown._repr_html_()}\n```"
+
+
+def _table(table: pd.DataFrame, path: Path) -> str:
+    table.astype(str).map(plain).to_csv(path, index=False)
+    return f"```{{csv-table}}\n:file: {path.name}\n:header-rows: 1\n```"

@@ -96,7 +96,7 @@ def contend(who: str, some_cells: list[Cell]) -> dict[str, Any]:
     Of those that work in one process `stages` of the first seed; of `ONE` the GFLOP needed, and the peak.
     """
     first = [cell for cell in some_cells if cell.seed == some_cells[0].seed]
-    work, workers = _warm(who, first[:1])
+    work, workers = _warm(who, first[:2])
     seconds, rows = _timed(partial(work, some_cells))
     told = {"rows": rows, "seconds": seconds, "memory": _memory(some_cells), "workers": workers}
     if who != ENGINE:
@@ -257,7 +257,7 @@ def costs(who: str, device: str, scales: Sequence[int]) -> list[tuple[str, int, 
     """A contender's rows of `cost`: a study of cells, or one training and judging, the better of two."""
     rows = []
     many = cells_of(FEW | {"network": "cnn", "retrain": 2, "seed": range(max(scales))}, device)
-    work, _ = _warm(who, many[:1])
+    work, _ = _warm(who, many[:2])
     for scale in scales:
         rows.append(("cells", scale, who, _timed(partial(work, many[:scale]))[0]))
     tasks = {
@@ -323,21 +323,19 @@ def main() -> None:
     given = parser.parse_args()
     if strange := set(given.parts) - set(parts):
         parser.error(f"no part is called {', '.join(sorted(strange))}")
-    tables = {}
+    folder = RESULTS / ("bench" if device == "cpu" else "gpu")
+    print(", ".join(f"{name}: {value}" for name, value in provenance(device).items()), flush=True)
     for name in given.parts or parts:
         if name == "cost":
-            tables["cost"] = cost(device, few=given.few)
+            tables = {name: cost(device, few=given.few)}
         else:
-            tables[f"rival_{name}"], tables[f"seconds_{name}"] = rival(name, device, few=given.few)
-    for title, table in tables.items():
-        told = table.drop(columns=provenance(device), errors="ignore")
-        print(f"\n{title}\n{told.round(3).to_string(index=False)}", flush=True)
-    print(", ".join(f"{name}: {value}" for name, value in provenance(device).items()))
-    if given.keep:
-        folder = RESULTS / ("bench" if device == "cpu" else "gpu")
-        folder.mkdir(parents=True, exist_ok=True)
+            tables = dict(zip((f"rival_{name}", f"seconds_{name}"), rival(name, device, few=given.few)))
         for title, table in tables.items():
-            table.to_csv(folder / f"{title}.csv", index=False, float_format="%.4g")
+            told = table.drop(columns=provenance(device), errors="ignore")
+            print(f"\n{title}\n{told.round(3).to_string(index=False)}", flush=True)
+            if given.keep:
+                folder.mkdir(parents=True, exist_ok=True)
+                table.to_csv(folder / f"{title}.csv", index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def _loader(data: Dataset, batch: int, workers: int, device: torch.device, order
         generator=None if order is None else torch.Generator().manual_seed(order),
         num_workers=workers,
         persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
         pin_memory=device.type == "cuda",
     )
 

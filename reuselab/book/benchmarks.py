@@ -46,7 +46,8 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
                 pd.read_csv(costs),
                 caption="Where two lines are parallel, both grow alike. Seconds of a study of small cells, "
                 "and of one training on one core or the GPU, with up to 64 times as many cells, pairs, "
-                f"pixels or units; p, the power with which they grow, is fitted from {figures.ASYMPTOTIC} times on.",
+                "pixels or units; p, the power with which they grow, is fitted from "
+                f"{figures.ASYMPTOTIC} times on.",
             )
         )
     if (drill := place / "stages.csv").exists():

@@ -32,7 +32,7 @@ from reuselab.experiment.cell import Cell
 from reuselab.runs.study import cores, grid, machine, study
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-PLAIN, ONE, ENGINE = "plain loop", "engine, one process", "engine"
+PLAIN, ONE, ENGINE = "plain loop", "engine, one at a time", "engine"
 CONTENDERS = (PLAIN, ONE, ENGINE)
 SCALES = (1, 2, 4, 8, 16, 32, 64)
 SIDE = 2048  # of the matrices whose product is the peak
@@ -113,15 +113,15 @@ def _warm(who: str, some_cells: list[Cell]) -> tuple[Callable[[list[Cell]], pd.D
         took = {number: _timed(partial(plain.rows, some_cells, number))[0] for number in (0, min(8, cores()))}
         workers = min(took, key=lambda number: took[number])
         return partial(plain.rows, workers=workers), workers
-    work = partial(_engine, workers=1 if who == ONE else None)
+    work = partial(_engine, one_at_a_time=who == ONE)
     work(some_cells)
     return work, None
 
 
-def _engine(some_cells: list[Cell], workers: int | None) -> pd.DataFrame:
-    """A study that finds nothing kept."""
+def _engine(some_cells: list[Cell], *, one_at_a_time: bool) -> pd.DataFrame:
+    """A study that finds nothing kept, as it is or with one network at a time in this process."""
     with tempfile.TemporaryDirectory() as home:
-        return study(some_cells, workers, home=home)
+        return study(some_cells, home=home, **({"workers": 1, "cohort": 1} if one_at_a_time else {}))
 
 
 def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -148,10 +148,9 @@ def _memory(some_cells: list[Cell]) -> float:
 
 
 def peak(device: str) -> float:
-    """GFLOP a second of a float32 matrix product, on all cores or on the GPU: the best of ten."""
+    """GFLOP a second of a float32 matrix product, on all cores or on the GPU (no TF32): the best of ten."""
     a, b = torch.randn(2, SIDE, SIDE, device=train.device(device))
-    with torch.backends.cuda.matmul.flags(allow_tf32=False) if device == "cuda" else ExitStack():
-        return 2e-9 * SIDE**3 / min(_timed(lambda: a @ b)[0] for _ in range(10))
+    return 2e-9 * SIDE**3 / min(_timed(lambda: a @ b)[0] for _ in range(10))
 
 
 def flops(some_cells: list[Cell]) -> float:
@@ -184,7 +183,7 @@ def stages(who: str, some_cells: list[Cell]) -> dict[str, float]:
     else:
         parts += [(cells_, "train_alice", "Alice trained"), (cells_, "train_bob", "Bob trained")]
         parts += [(train, "lift", "frozen blocks, once"), (train, "accuracy", "judged")]
-        work = partial(_engine, some_cells, 1)
+        work = partial(_engine, some_cells, one_at_a_time=True)
     seconds: dict[str, float] = defaultdict(float)
     inside = [0.0]
 

@@ -38,7 +38,7 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
     yield _html(figures.rates(rival, caption=caption))
     yield _table(compared(rival), folder / f"{place.name}_rival.csv")
     stages = pd.concat(map(pd.read_csv, sorted(place.glob("seconds_*.csv"))), ignore_index=True)
-    yield "Where the seconds of one seed's cells go, in one process:"
+    yield "Where the seconds of one seed's cells go, one network at a time:"
     yield _table(by_stage(stages), folder / f"{place.name}_seconds.csv")
     if (costs := place / "cost.csv").exists():
         yield _html(

@@ -31,7 +31,7 @@ def kept(tmp_path, monkeypatch):
         "MB": 300,
         "GFLOP/s at peak": 88,
     }
-    rows = [("plain loop", 30.0, 1.0), ("engine, one process", 15.0, 2.0), ("engine", 10.0, 3.0)]
+    rows = [("plain loop", 30.0, 1.0), ("engine, one at a time", 15.0, 2.0), ("engine", 10.0, 3.0)]
     rival = [
         shared
         | {"contender": who, "seconds": seconds, "ratio": ratio, "cells a minute": 18 * 60 / seconds}
@@ -39,7 +39,7 @@ def kept(tmp_path, monkeypatch):
         for who, seconds, ratio in rows
     ]
     pd.DataFrame(rival).assign(**WHERE).to_csv(place / "rival_cnn.csv", index=False)
-    stages = [("cnn", who, "judged", 1.0) for who in ("plain loop", "engine, one process")]
+    stages = [("cnn", who, "judged", 1.0) for who in ("plain loop", "engine, one at a time")]
     pd.DataFrame(stages, columns=["work", "contender", "stage", "seconds"]).to_csv(
         place / "seconds_cnn.csv", index=False
     )

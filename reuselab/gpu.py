@@ -15,8 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,6 +44,7 @@ OUT = places.SOURCES / "results" / "gpu"
 NOTEBOOKS = places.SOURCES / "notebooks"
 AGAIN = 75  # exit status of a slice that leaves something to do: "try again" in sysexits.h
 DONE, CUT, FAILED, LEFT_OUT = "done", "cut", "failed", "left out"
+GOES_ON, TOO_LONG = "it goes on in the next slice", "it takes longer than a slice"
 GOALS = {"cnn": 30, "mlp": 30, "resnet18": 5}  # times as fast as the plain loop
 CIFAR_GOAL, CIFAR_EPOCHS = 0.93, 20
 # airbench94 in Jordan (2024), arXiv 2404.00498, on one A100.
@@ -169,6 +171,8 @@ def _parameters(name: str, preset: str, defaults: Mapping[str, Any]) -> dict[str
         if values["base"] == KEPT:
             raise FileNotFoundError("none of its image sets is here")
     page_module.check(values)
+    if values.get("attribute") and not find_spec("captum"):
+        raise ModuleNotFoundError("captum is not installed, which attributes")
     return values | {"preset": preset}
 
 
@@ -227,16 +231,19 @@ def drill(
     log, runs = out / "stages.csv", stages(device, preset)
     told = pd.read_csv(log, index_col="stage", keep_default_na=False).T.to_dict() if log.exists() else {}
     settled = (DONE,) if retry_failed else (DONE, FAILED)
-    with _rows_of(out) as kept_rows, _slice(minutes):
-        for name in [name for name in runs if told.get(name, {}).get("status") not in settled]:
+    left = [name for name in runs if told.get(name, {}).get("status") not in settled]
+    with suppress(Over), _rows_of(out) as kept_rows, _slice(minutes):
+        for name in left:
             click.echo(f"{name} ...")
             told[name] = _stage(runs[name], out / f"{name}.csv", told.get(name, {}), kept_rows) | _made(
                 device
             )
             exchange.write(pd.DataFrame(told).T.rename_axis("stage").reset_index(), log)
             click.echo(f"{name}: {told[name]['status']} {told[name]['why']}".rstrip())
-            if told[name]["status"] == CUT:
-                return False
+            if told[name]["why"] in (GOES_ON, TOO_LONG):
+                raise Over
+    if any(name not in told or told[name]["status"] == CUT for name in runs):
+        return False
     if failed := [name for name in runs if told[name]["status"] == FAILED]:
         raise Failed(f"{', '.join(failed)} failed, as {log} says; `--retry-failed` tries them again")
     return True
@@ -251,9 +258,8 @@ def _stage(
     try:
         exchange.write(run(), table)
     except Over:
-        status, why = CUT, "it goes on in the next slice"
-        if kept_rows() == cut_at:
-            status, why = FAILED, "it takes longer than a slice"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        status, why = (FAILED, TOO_LONG) if kept_rows() == cut_at else (CUT, GOES_ON)
     except (FileNotFoundError, ModuleNotFoundError) as missing:
         status, why = LEFT_OUT, str(missing)
     except Exception as error:
@@ -315,9 +321,7 @@ def main(minutes: float | None, preset: str, retry_failed: bool) -> None:  # noq
         click.echo("No CUDA GPU is here: the drill has nothing to show.")
         return
     sys.path.append(str(places.CHECKOUT))  # where benchmarks are
-    os.environ["REUSELAB_HOME"] = str(
-        places.made() / "gpu"
-    )  # rows of other devices would be taken for its own
+    os.environ["REUSELAB_HOME"] = str(places.made() / "gpu")  # other rows would be taken for a GPU's
     if not drill(OUT, "cuda", preset, minutes, retry_failed=retry_failed):
         click.echo("The slice is over: the same command goes on.")
         raise click.exceptions.Exit(AGAIN)

@@ -83,11 +83,17 @@ def test_a_stage_that_is_cut_twice_without_a_new_row_has_failed_and_the_next_is_
         raise gpu.Over
 
     staged(endless=over, last=lambda: pd.DataFrame({"value": [1]}))
-    assert gpu.drill(tmp_path, "cpu", "smoke") is False
+    assert [gpu.drill(tmp_path, "cpu", "smoke") for _ in range(2)] == [False, False]
     with pytest.raises(Failed, match="endless failed"):
         gpu.drill(tmp_path, "cpu", "smoke")
     log = pd.read_csv(tmp_path / "stages.csv").set_index("stage")
     assert log.status.to_dict() == {"endless": gpu.FAILED, "last": gpu.DONE}
+
+
+def test_a_page_that_attributes_is_left_out_where_captum_is_not(home, monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="captum is not installed"):
+        gpu.page("attribution", "smoke", tmp_path)
 
 
 def test_a_stage_whose_images_are_not_here_is_left_out_and_one_that_breaks_stops_no_other(

@@ -12,6 +12,12 @@ from reuselab.figures.style import Shown
 
 PLACES = {"On a CPU": RESULTS / "bench", "On a GPU": RESULTS / "gpu"}
 PLAIN, ENGINE = "plain loop", "engine"
+DIFFERENCES = {
+    "off_cpu": "from the CPU's",
+    "off_cohort": "from a cohort's",
+    "within": "both small enough to import",
+    "repeats": "equal to the bit in a second run",
+}
 NONE = {
     "On a CPU": "No table of a CPU is kept yet: `make bench KEEP=--keep` makes it.",
     "On a GPU": "No table of a GPU is kept yet: `make gpu` makes it on a machine that has one. Whatever the "
@@ -50,10 +56,32 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
                 f"{figures.ASYMPTOTIC} times on.",
             )
         )
-    if (drill := place / "stages.csv").exists():
-        yield "What the drill has done, stage by stage:"
-        columns = ["stage", "status", "why", "seconds", "made"]
-        yield _table(pd.read_csv(drill, keep_default_na=False)[columns], folder / f"{place.name}_drill.csv")
+    yield from drilled(place, folder)
+
+
+def drilled(place: Path, folder: Path) -> Iterator[str]:
+    """What the drill of `make gpu` left in `place`, of as much as it has done."""
+    if (rows := place / "rows.csv").exists():
+        yield "The rows of the GPU against others, as the largest difference in an accuracy:"
+        yield _table(pd.read_csv(rows).rename(columns=DIFFERENCES), folder / f"{place.name}_rows.csv")
+    if (cifar := place / "cifar.csv").exists():
+        made = pd.read_csv(cifar).iloc[0]
+        yield (
+            f"ResNet-18 reached an accuracy of {made.accuracy:.4f} on the test images of CIFAR-10 after "
+            f"{made.epochs} epochs, in {made.seconds:.0f} seconds; the goal is {made.goal:.2f}. airbench94 "
+            f"takes {made.airbench_seconds:.2f} seconds to .94 on an A100; ours took "
+            f"{made.seconds / made.airbench_seconds:.0f} times as long."
+        )
+    if (stages := place / "stages.csv").exists():
+        table = pd.read_csv(stages, keep_default_na=False)
+        pages = table[table.stage.str.startswith("page_")]
+        done = pages[pages.status == "done"]
+        yield (
+            f"At the preset `paper`, {len(done)} of the {len(pages)} pages that were tried are done, in "
+            f"{done.seconds.astype(float).sum() / 60:.1f} minutes together; the goal is 30 for the book."
+        )
+        columns = ["stage", "status", "why", "seconds", "device", "made"]
+        yield _table(table[columns], folder / f"{place.name}_stages.csv")
 
 
 def found(rival: pd.DataFrame) -> str:

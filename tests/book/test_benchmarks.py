@@ -61,3 +61,14 @@ def test_accuracies_that_differ_are_not_called_equal(kept):
 def test_the_fitted_power_is_that_of_the_seconds():
     scales = pd.Series([1, 8, 16, 64])
     assert exponent(pd.DataFrame({"scale": scales, "seconds": 3.0 * scales**1.5})) == pytest.approx(1.5)
+
+
+def test_what_the_drill_has_done_is_told_as_far_as_it_is(tmp_path):
+    line = {"stage": "page_pairs", "status": "done", "why": "", "seconds": 90, "device": "H", "made": "today"}
+    other = line | {"stage": "page_layers", "status": "failed", "why": "a bug"}
+    pd.DataFrame([line, other]).to_csv(tmp_path / "stages.csv", index=False)
+    cifar = {"accuracy": 0.931, "epochs": 20, "seconds": 65.8, "goal": 0.93, "airbench_seconds": 3.29}
+    pd.DataFrame([cifar]).to_csv(tmp_path / "cifar.csv", index=False)
+    text = "\n".join(benchmarks.drilled(tmp_path, tmp_path))
+    assert "1 of the 2 pages that were tried are done, in 1.5 minutes" in text
+    assert "accuracy of 0.9310" in text and "20 times as long" in text

@@ -246,7 +246,7 @@ def _difference(rows: pd.DataFrame, others: pd.DataFrame) -> dict[str, Any]:
 
 
 def cost(device: str, *, few: bool = False) -> pd.DataFrame:
-    """Seconds by axis (cells, pairs, pixels, width), scale (times the least) and contender."""
+    """Seconds by axis (cells, image pairs, pixels, width), scale (times the least) and contender."""
     scales = SCALES[: 2 if few else None]
     rows = [row for who in (PLAIN, ENGINE) for row in apart(costs, who, device, scales)]
     return pd.DataFrame(rows, columns=["axis", "scale", "contender", "seconds"])
@@ -260,7 +260,7 @@ def costs(who: str, device: str, scales: Sequence[int]) -> list[tuple[str, int, 
     for scale in scales:
         rows.append(("cells", scale, who, _timed(partial(work, many[:scale]))[0]))
     tasks = {
-        "pairs": lambda scale: task("cnn", 100 * scale, 1, 128),
+        "image pairs": lambda scale: task("cnn", 100 * scale, 1, 128),
         "pixels": lambda scale: task("cnn", 200, scale, 128),
         "width": lambda scale: task("mlp", 1000, 1, 16 * scale),
     }

@@ -62,7 +62,6 @@ lint: .venv/done
 bench: .venv/done
 	$(BIN)/python -m benchmarks.bench $(KEEP)
 	$(BIN)/python -m benchmarks.bench_theory
-	$(BIN)/python -m benchmarks.bench_study $(KEEP)
 
 # All that only a GPU can show, in slices of nine minutes until it is done; without a GPU it says so.
 gpu: .venv/done

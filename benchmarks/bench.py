@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import plain
+from benchmarks import bench_study, plain
 from reuselab import stats
 from reuselab.experiment import bases, models, pairs, train
 from reuselab.experiment import cell as cells_
@@ -80,7 +80,7 @@ def apart(function: Callable[..., Any], *args: Any) -> Any:
         process.join()
         return answer
     except EOFError:
-        raise RuntimeError(f"{function.__name__} died in its process") from None
+        raise RuntimeError("a contender died in its process") from None
     finally:
         process.kill()
         process.join()
@@ -314,7 +314,7 @@ def provenance(device: str) -> dict[str, Any]:
 
 def main() -> None:
     device = train.device().type
-    parts = ["cost", *works(device)]
+    parts = ["study", "cost", *works(device)]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} [default: all]")
     parser.add_argument("--few", action="store_true", help="a hundredth of the work: a check that it runs")
@@ -325,7 +325,9 @@ def main() -> None:
     folder = RESULTS / ("bench" if device == "cpu" else "gpu")
     print(", ".join(f"{name}: {value}" for name, value in provenance(device).items()), flush=True)
     for name in given.parts or parts:
-        if name == "cost":
+        if name == "study":
+            tables = {name: apart(partial(bench_study.table, few=given.few))}
+        elif name == "cost":
             tables = {name: cost(device, few=given.few)}
         else:
             tables = dict(zip((f"rival_{name}", f"seconds_{name}"), rival(name, device, few=given.few)))

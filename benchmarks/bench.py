@@ -121,7 +121,8 @@ def _warm(who: str, some_cells: list[Cell]) -> tuple[Callable[[list[Cell]], pd.D
 def _engine(some_cells: list[Cell], *, one_at_a_time: bool) -> pd.DataFrame:
     """A study that finds nothing kept, as it is or with one network at a time in this process."""
     with tempfile.TemporaryDirectory() as home:
-        return study(some_cells, home=home, **({"workers": 1, "cohort": 1} if one_at_a_time else {}))
+        number = 1 if one_at_a_time else None
+        return study(some_cells, workers=number, cohort=number, home=home)
 
 
 def _timed(function: Callable[[], Any]) -> tuple[float, Any]:

@@ -142,7 +142,7 @@ def page(name: str, preset: str, out: Path) -> pd.DataFrame:
     tables: dict[str, int] = {}
 
     def keep(table: pd.DataFrame, title: str) -> None:
-        exchange.write(table, out / f"{title}.csv")
+        exchange.with_texts(table, exchange.no_formula).to_csv(out / f"{title}.csv", index=False)
         tables[title] = len(table)
 
     namespace: dict[str, Any] = {}

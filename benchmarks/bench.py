@@ -38,7 +38,7 @@ SCALES = (1, 2, 4, 8, 16, 32, 64)
 SIDE = 2048  # of the matrices whose product is the peak
 
 # Alice's rho is of no matter to the time; retrain: Bobs of all cuts that a page has.
-SMALL = {"rho": 0.75, "retrain": [1, 2, 3], "test_pairs": 2000}
+SMALL = {"rho": 0.75, "retrain": [1, 2, 3], "alice_pairs": 2000, "test_pairs": 1000}
 LARGE = {"rho": 0.75, "retrain": [1, 2], "alice_epochs": 2, "bob_epochs": 10, "test_pairs": 500}
 FEW = {"alice_pairs": 200, "alice_epochs": 1, "bob_epochs": 2, "test_pairs": 100, "seed": [0, 1]}
 

@@ -69,10 +69,8 @@ def simulated(
     """Risks [samples, instances, degrees, sigmas] of every method, all on the same draws, solved in closed
     form."""
     theta, sigma = np.meshgrid(np.deg2rad(degrees), sigmas, indexing="ij")
-    return {
-        method: np.stack([linear.simulate(n, d, theta, sigma, method, instances, seed) for n in samples])
-        for method in linear.METHODS
-    }
+    risks = [linear.simulate(n, d, theta, sigma, linear.METHODS, instances, seed) for n in samples]
+    return dict(zip(linear.METHODS, np.stack(risks, axis=1)))
 
 
 def risks(

@@ -66,14 +66,10 @@ def simulated(
 ) -> dict[str, np.ndarray]:
     """Gains over scratch [instances, gammas, degrees] of linear transfer and fine-tuning, all on the same
     draws."""
-    theta = np.deg2rad(degrees)
-
-    def risk(method):
-        draws = [linear.simulate(round(g * d), d, theta, sigma, method, instances, seed) for g in gammas]
-        return np.stack(draws, axis=1)
-
-    scratch = risk("scratch")
-    return {method: scratch - risk(method) for method in METHODS}
+    theta, methods = np.deg2rad(degrees), ("scratch", *METHODS)
+    risks = [linear.simulate(round(g * d), d, theta, sigma, methods, instances, seed) for g in gammas]
+    scratch, *others = np.stack(risks, axis=2)
+    return {method: scratch - risk for method, risk in zip(METHODS, others)}
 
 
 def gains(

@@ -52,9 +52,8 @@ def train_together(tasks: Sequence[Task]) -> list[list[float]]:
     labels = torch.stack([task.labels.to(where) for task in tasks])
     weights, state = _stacked(tops)
     n, batches = labels.shape[1], max(1, labels.shape[1] // recipe.batch)
-    optimizer, schedule = train._optimizer(
-        nn.ParameterList(weights.values()), recipe, recipe.epochs * batches
-    )
+    learnt: Any = nn.ParameterList(weights.values())
+    optimizer, schedule = train._optimizer(learnt, recipe, recipe.epochs * batches)
     generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
     members = torch.arange(len(tasks), device=where)[:, None]
     logits = _forward(tops[0])

@@ -260,7 +260,8 @@ class _Study:
 
     def _alike(self, waiting: deque[_Job]) -> list[_Job]:
         """The next job, and those of its kind that may run with it, taken from `waiting`."""
-        alike, others = [waiting.popleft()], []
+        alike = [waiting.popleft()]
+        others: list[_Job] = []
         if (kind := alike[0].kind) is not None:
             size = self.cohort or self._room(alike[0])
             while waiting and len(alike) < size:

@@ -11,7 +11,7 @@ Everything broadcasts; what cannot be is a ValueError, by the rules of `check`. 
 Rotskoff 2025. `form="flow"` and what follows from it, source lengths and exact finite sources are this
 project's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -393,7 +393,7 @@ def simulate(
     d: int,
     theta: ArrayLike,
     sigma: ArrayLike,
-    method: str = "scratch",
+    method: str | Sequence[str] = "scratch",
     draws: int = 20,
     seed: int = 0,
     solver: str = "closed",
@@ -408,7 +408,7 @@ def simulate(
     **descent_options: Any,
 ) -> Array:
     """Risk on each of `draws` Gaussian data sets, shape (draws, *broadcast(theta, sigma)), in squared units
-    of y.
+    of y. method: one of `METHODS`, or several: along a first axis, from data drawn and fitted once.
 
     The data of draw i depend on (seed, i, n, d) alone: calls that differ in theta, sigma, method, solver,
     depth, length or units are paired. The target is e_1 and the source turns in the plane of e_1 and e_2,
@@ -425,7 +425,10 @@ def simulate(
     negative sigma or ridge, depth < 2, length or units not above 0, an unknown method or solver, ridge > 0
     with fine-tuning or descent, another form without fine-tuning or with a descent, options of a descent
     without one, a rate that diverges."""
-    choice(*METHODS)("method", method)
+    several = isinstance(method, (list, tuple))
+    methods: Any = tuple(method) if several else (method,)
+    for name in methods:
+        choice(*METHODS)("method", name)
     choice(*SOLVERS)("solver", solver)
     choice(*FORMS)("form", form)
     for name, count in {"n": n, "d": d, "draws": draws, "seed": seed}.items():
@@ -435,21 +438,26 @@ def simulate(
         AT_LEAST_0(name, level)
     for name, factor in {"length": length, "units": units}.items():
         ABOVE_0(name, factor)
-    if ridge and (solver == "descent" or method == "fine_tune"):
+    if ridge and (solver == "descent" or "fine_tune" in methods):
         raise ValueError("ridge must be 0 with method='fine_tune' or solver='descent'")
-    if form != "flow" and (solver == "descent" or method != "fine_tune"):
+    if form != "flow" and (solver == "descent" or methods != ("fine_tune",)):
         raise ValueError("form must be flow but with method='fine_tune' and solver='closed'")
     if descent_options and solver == "closed":
         raise ValueError(f"{', '.join(descent_options)} must go with solver='descent'")
     theta, sigma = np.broadcast_arrays(_checked("theta", theta, ANGLE), _checked("sigma", sigma, AT_LEAST_0))
     source = _rows(gamma_source, d), units * sigma_source, units * length
-    data = (_draw(n, d, source[0], source[1], seed, i, source[2]) for i in range(draws))
+
+    def data() -> Iterator[Draw]:
+        return (_draw(n, d, source[0], source[1], seed, i, source[2]) for i in range(draws))
+
     task = theta.ravel(), units * sigma.ravel(), units
     if solver == "closed":
-        risks = np.stack([_closed(draw, *task, method, depth, ridge, form) for draw in data])
+        risks = np.stack([_closed(draw, *task, methods, depth, ridge, form) for draw in data()], axis=1)
     else:
-        risks = _descended(data, *task, method, depth, descent.Options(**descent_options))
-    return risks.reshape(draws, *theta.shape)
+        options = descent.Options(**descent_options)
+        risks = np.stack([_descended(data(), *task, name, depth, options) for name in methods])
+    risks = risks.reshape(len(methods), draws, *theta.shape)
+    return risks if several else risks[0]
 
 
 def _rows(gamma_source: float | None, d: int) -> int | None:
@@ -504,27 +512,28 @@ def _closed(
     theta: Array,
     sigma: Array,
     units: float,
-    method: str,
+    methods: Sequence[str],
     depth: int,
     ridge: float,
     form: str,
-) -> Array:
-    """Risks (k,) of one draw at k pairs of theta and sigma, the latter in units of y."""
+) -> list[Array]:
+    """Risks (k,) of one draw at k pairs of theta and sigma, the latter in units of y, by each method."""
     E, weights = _turned(draw.source, theta)
-    target, n = units * E[:, :1], len(draw.X)
+    n, B = len(draw.X), (draw.source**2).sum()
     V = np.column_stack([draw.X @ E, draw.xi])
-    if method == "linear":
+    betas = {}
+    if "linear" in methods:
         y, feature = units * V[:, :1] + V[:, 3:] * sigma, V[:, :3] @ weights
-        penalty = n * ridge * (draw.source**2).sum()
-        amplitude = (y * feature).sum(0) / ((feature**2).sum(0) + penalty)
-        return ((amplitude * (E @ weights) - target) ** 2).sum(0)
-    F = _fit(draw.X, V, ridge)
-    beta = units * F[:, :1] + F[:, 3:] * sigma
-    if method == "fine_tune" and n < len(E):
-        outside, B = (E - F[:, :3]) @ weights, (draw.source**2).sum()
-        scale = _scale((outside**2).sum(0) / B, (beta**2).sum(0) / B, depth) if form == "flow" else 1.0
-        beta = beta + scale * outside
-    return ((beta - target) ** 2).sum(0)
+        amplitude = (y * feature).sum(0) / ((feature**2).sum(0) + n * ridge * B)
+        betas["linear"] = amplitude * (E @ weights)
+    if methods != ("linear",):
+        F = _fit(draw.X, V, ridge)
+        beta = betas["scratch"] = betas["fine_tune"] = units * F[:, :1] + F[:, 3:] * sigma
+        if "fine_tune" in methods and n < len(E):
+            outside = (E - F[:, :3]) @ weights
+            scale = _scale((outside**2).sum(0) / B, (beta**2).sum(0) / B, depth) if form == "flow" else 1.0
+            betas["fine_tune"] = beta + scale * outside
+    return [((betas[method] - units * E[:, :1]) ** 2).sum(0) for method in methods]
 
 
 def _descended(

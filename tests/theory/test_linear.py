@@ -735,6 +735,14 @@ def test_draws_are_paired_reproducible_and_do_not_depend_on_their_number(n, d, m
     np.testing.assert_allclose(one, risks[:, 1, 1], rtol=1e-6, atol=1e-12)
 
 
+def test_methods_on_shared_draws_give_what_each_gives_alone_to_the_bit():
+    for n, source in ((12, None), (20, 0.5), (40, 1.5)):
+        task, given = (n, 20, np.array([0.2, 1.7]), 0.3), {"draws": 3, "seed": 9, "gamma_source": source}
+        together = linear.simulate(*task, linear.METHODS, **given)
+        apart = [linear.simulate(*task, method, **given) for method in linear.METHODS]
+        np.testing.assert_array_equal(together, apart)
+
+
 NAN, INF = np.nan, np.inf
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, drawn, light_grid
+from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, drawn, light_grid, log_across
 
 COLORS = {"plain loop": BOB_COLOR, "engine, one at a time": INK, "engine": ALICE_COLOR}
 AXES = {"cells": "cells", "image pairs": "pairs of images", "pixels": "pixels of an image", "width": "width"}
@@ -30,8 +30,7 @@ def rates(rival: pd.DataFrame) -> Figure:
             axes.text(rate, at, f" {row.ratio:.1f} times", va="center", fontsize=9)
     axes.set_yticks(range(len(works)), works)
     axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    log_across(axes)
     axes.margins(x=0.15)
     axes.set_xlabel("cells a minute")
     light_grid(axes, "x")

@@ -139,7 +139,7 @@ def test_rows_on_one_device_are_those_on_the_other(monkeypatch):
     assert row["cells"] == 2 and row["off_cpu"] == 0 and row["repeats"]
 
 
-@pytest.mark.hostile("input", 2)
+@pytest.mark.hostile("input")
 @pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--preset", "papr"]])
 def test_bad_input_is_refused(arguments):
     told = CliRunner().invoke(gpu.main, arguments)

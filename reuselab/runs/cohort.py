@@ -6,6 +6,7 @@ stacked, so that a step of all its members takes as many launches as a step of o
 does to each what it does to it alone. Images, their order, seeds and batch statistics are a member's own.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -57,33 +58,33 @@ def train_together(tasks: Sequence[Task]) -> list[list[float]]:
     generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
     members = torch.arange(len(tasks), device=where)[:, None]
     logits = _forward(tops[0])
+
+    def losses(batch: Tensor, chances: Tensor | None) -> Tensor:
+        """Mean loss of each member on a batch of its own, images [members, B]."""
+        x = inputs[members, batch]
+        if chances is not None:
+            own, along = chances[members, batch].flatten(0, 1), tasks[0].images.halves_along
+            x = train.augmented(x.flatten(0, 1), own, along).unflatten(0, batch.shape)
+        with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            shown, right = logits(weights, state, x).flatten(0, 1), labels[members, batch].flatten()
+            each = F.cross_entropy(shown, right, label_smoothing=recipe.label_smoothing, reduction="none")
+        return each.unflatten(0, batch.shape).mean(1)
+
     history = []
     for _ in range(recipe.epochs if optimizer else 0):
         orders, chances = _drawn(generators, n, where, augment=recipe.augment)
         total = torch.zeros(len(tasks), device=where)
         for batch in orders.tensor_split(batches, dim=1):
-            x = inputs[members, batch]
-            if chances is not None:
-                mine = chances[members, batch].flatten(0, 1)
-                halves_along = tasks[0].images.halves_along
-                x = train.augmented(x.flatten(0, 1), mine, halves_along).unflatten(0, batch.shape)
-            with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                losses = F.cross_entropy(
-                    logits(weights, state, x).flatten(0, 1),
-                    labels[members, batch].flatten(),
-                    label_smoothing=recipe.label_smoothing,
-                    reduction="none",
-                )
-            losses = losses.unflatten(0, batch.shape).mean(1)
+            loss = losses(batch, chances)
             optimizer.zero_grad()
-            losses.sum().backward()
+            loss.sum().backward()
             optimizer.step()
             schedule.step()
-            total += losses.detach()
+            total += loss.detach()
         history.append((total / batches).tolist())
     for i, top in enumerate(tops):
         top.load_state_dict({name: (weights | state)[name][i] for name in top.state_dict()})
-    return [list(losses) for losses in zip(*history)] or [[] for _ in tasks]
+    return [list(own) for own in zip(*history)] or [[] for _ in tasks]
 
 
 def _sizes(task: Task) -> Any:
@@ -118,7 +119,14 @@ def _forward(top: nn.Module) -> Callable[[dict[str, Tensor], dict[str, Tensor], 
     def one(weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor) -> Tensor:
         return functional_call(top, (weights, state), (x,))
 
-    return torch.vmap(one, randomness="different")
+    def all_(*given: Any) -> Tensor:
+        with (
+            warnings.catch_warnings()
+        ):  # where there is no rule for the whole stack PyTorch takes them in turn
+            warnings.filterwarnings("ignore", "There is a performance drop")
+            return torch.vmap(one, randomness="different")(*given)
+
+    return all_
 
 
 def _drawn(

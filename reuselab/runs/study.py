@@ -315,7 +315,8 @@ class _Study:
         elif error:
             waiting.extendleft(job._replace(kind=None) for job in reversed(jobs))
         else:
-            provenance["seconds"] = round(provenance["seconds"] / len(jobs), 4)
+            each = round(provenance["seconds"] / len(jobs), 4)
+            provenance |= {"seconds": each, "cohort": len(jobs)}
             for job, own in zip(jobs, result):
                 self._finish(job, own, provenance, error, waiting, pool)
 

@@ -102,13 +102,19 @@ def found(rival: pd.DataFrame) -> str:
 
 
 def compared(rival: pd.DataFrame) -> pd.DataFrame:
-    """The table of the rival as the page shows it."""
+    """The table of the rival as the page shows it; on a GPU with what the engine is meant to reach."""
+    goals = (
+        {"goal": rival.goal.map("{:g}".format).where(rival.contender == ENGINE, "")}
+        if "goal" in rival
+        else {}
+    )
     return pd.DataFrame(
         {
             "network": rival.work,
             "": rival.contender,
             "cells a minute": rival["cells a minute"].map("{:.0f}".format),
             "times": rival.ratio.map("{:.2f}".format),
+            **goals,
             "Bob's accuracy": rival.accuracy.map("{:.3f}".format),
             "less the plain loop's [95 %]": [
                 "" if row.contender == PLAIN else f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"

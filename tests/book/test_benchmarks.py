@@ -58,6 +58,12 @@ def test_accuracies_that_differ_are_not_called_equal(kept):
     assert "in 0 of 1 cases" in benchmarks.found(rival)
 
 
+def test_what_the_engine_is_meant_to_reach_stands_in_its_row_alone(kept):
+    rival = pd.read_csv(kept / "rival_cnn.csv")
+    assert "goal" not in benchmarks.compared(rival)
+    assert benchmarks.compared(rival.assign(goal=30)).goal.tolist() == ["", "", "30"]
+
+
 def test_the_fitted_power_is_that_of_the_seconds():
     scales = pd.Series([1, 8, 16, 64])
     assert exponent(pd.DataFrame({"scale": scales, "seconds": 3.0 * scales**1.5})) == pytest.approx(1.5)

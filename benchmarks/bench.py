@@ -1,11 +1,13 @@
 """The engine against the plain loop of `plain.py`, on the same work in one run (`make bench`).
 
 Each contender works in a process of its own, after a small piece of the same work that is not counted. The
-plain loop has all cores, and as many DataLoader workers as are best for it here. `--keep` keeps the tables in
-results/bench, those of a GPU in results/gpu; `--few` does a hundredth of the work, a check that it runs.
+plain loop has all cores, and the numbers of threads and DataLoader workers that are best for it here.
+`--keep` keeps the tables in results/bench, those of a GPU in results/gpu; `--few` does a hundredth of the
+work, a check that it runs.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import resource
@@ -14,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -91,14 +94,14 @@ def _tell(told: Any, function: Callable[..., Any], args: Sequence[Any]) -> None:
 
 
 def contend(who: str, some_cells: list[Cell]) -> dict[str, Any]:
-    """What a contender makes of the cells: rows, seconds, peak memory in MB; `PLAIN`'s workers; and more.
+    """What a contender makes of the cells: rows, seconds, peak memory in MB, numbers of `_warm`; and more.
 
     Of those that work in one process `stages` of the first seed; of `ONE` the GFLOP needed, and the peak.
     """
     first = [cell for cell in some_cells if cell.seed == some_cells[0].seed]
-    work, workers = _warm(who, first[:2])
+    work, numbers = _warm(who, first[:2])
     seconds, rows = _timed(partial(work, some_cells))
-    told = {"rows": rows, "seconds": seconds, "memory": _memory(some_cells), "workers": workers}
+    told = {"rows": rows, "seconds": seconds, "memory": _memory(some_cells), "numbers": numbers}
     if who != ENGINE:
         told["stages"] = stages(who, first)
     if who == ONE:
@@ -107,15 +110,25 @@ def contend(who: str, some_cells: list[Cell]) -> dict[str, Any]:
     return told
 
 
-def _warm(who: str, some_cells: list[Cell]) -> tuple[Callable[[list[Cell]], pd.DataFrame], int | None]:
-    """How a contender works, after it did so once; and `PLAIN`'s number of workers, the better of two."""
-    if who == PLAIN:
-        took = {number: _timed(partial(plain.rows, some_cells, number))[0] for number in (0, min(8, cores()))}
-        workers = min(took, key=lambda number: took[number])
-        return partial(plain.rows, workers=workers), workers
-    work = partial(_engine, one_at_a_time=who == ONE)
-    work(some_cells)
-    return work, None
+def _warm(who: str, some_cells: list[Cell]) -> tuple[Callable[[list[Cell]], pd.DataFrame], dict[str, int]]:
+    """How a contender works, after it did so once; and the numbers that are best here for `PLAIN`.
+
+    These are DataLoader workers and threads of PyTorch: none or a few, and one or all.
+    """
+    if who != PLAIN:
+        work = partial(_engine, one_at_a_time=who == ONE)
+        work(some_cells)
+        return work, {}
+    short = [replace(cell, alice_recipe=replace(cell.alice_recipe, epochs=1)) for cell in some_cells[:1]]
+    numbers = list(itertools.product((0, min(8, cores())), (1, cores())))
+    took = {pair: _timed(partial(_plain, short, *pair))[0] for pair in numbers}
+    workers, threads = min(took, key=lambda pair: took[pair])
+    return partial(_plain, workers=workers, threads=threads), {"workers": workers, "threads": threads}
+
+
+def _plain(some_cells: list[Cell], workers: int, threads: int) -> pd.DataFrame:
+    torch.set_num_threads(threads)
+    return plain.rows(some_cells, workers)
 
 
 def _engine(some_cells: list[Cell], *, one_at_a_time: bool) -> pd.DataFrame:
@@ -180,7 +193,7 @@ def stages(who: str, some_cells: list[Cell]) -> dict[str, float]:
             (plain, "bob", "Bob trained"),
             (plain, "accuracy", "judged"),
         ]
-        work = partial(plain.rows, some_cells, 0)
+        work = partial(_plain, some_cells, 0, 1)
     else:
         parts += [(cells_, "train_alice", "Alice trained"), (cells_, "train_bob", "Bob trained")]
         parts += [(train, "lift", "frozen blocks, once"), (train, "accuracy", "judged")]
@@ -225,7 +238,7 @@ def rival(name: str, device: str, *, few: bool = False) -> tuple[pd.DataFrame, p
             | {"cells a minute": 60 * len(some_cells) / seconds, "ratio": made[PLAIN]["seconds"] / seconds}
             | _difference(told["rows"], made[PLAIN]["rows"])
             | {"share of peak": needed / seconds / most, "GFLOP/s at peak": most, "MB": told["memory"]}
-            | {"workers": told["workers"]}
+            | told["numbers"]
         )
     spent = {who: made[who]["stages"] for who in (PLAIN, ONE)}
     by_stage = [(name, who, *part) for who, parts in spent.items() for part in parts.items()]

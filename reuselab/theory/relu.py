@@ -190,12 +190,23 @@ def fit(
     optimizer = torch.optim.Adam([w, v], lr=lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 1 - i / steps)
     for i in range(steps):
-        x, y = batch(i)
-        optimizer.zero_grad()
-        (outputs(w, v, x) - y).square().mean(0).sum().backward()
+        w.grad, v.grad = gradients(w, v, *batch(i))
         optimizer.step()
         schedule.step()
     return w.detach(), v.detach()
+
+
+@torch.no_grad()
+def gradients(w: Tensor, v: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each network's mean squared error in w and in v; x, y as in `fit`.
+
+    By hand: the one large array, a neuron by a sample, is then gone through half as often as by autograd.
+    """
+    hidden = (x @ w.mT).relu_()
+    error = 2 / len(y) * ((hidden @ v[..., None])[..., 0] - y.T)
+    in_v = (error[:, None] @ hidden)[:, 0]
+    fires = hidden.sign_()
+    return v[..., None] * (fires.mT @ (error[..., None] * x)), in_v
 
 
 def outputs(w: Tensor, v: Tensor, x: Tensor) -> Tensor:

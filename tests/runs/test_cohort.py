@@ -180,6 +180,13 @@ def test_a_cohort_is_as_large_as_keeps_a_gpu_busy_and_fits():
     assert fits(2**26) < fits(2**26, frozen=4)
 
 
+def test_room_is_measured_for_alices_and_for_bobs(monkeypatch):
+    assert cohort.room(CELLS[0], "alice") == 1
+    monkeypatch.setattr(train, "device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda where: (2**27, 2**30))
+    assert 1 < cohort.room(CELLS[0], "alice") < cohort.room(CELLS[0], "bob") < cohort.LARGEST
+
+
 def spied(monkeypatch):
     """How many Alices and how many rows each cohort of a study makes."""
     sizes = []

@@ -3,6 +3,7 @@ table."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import RidgeCV
@@ -161,6 +162,20 @@ def test_training_lowers_the_risk_of_the_source_student():
     source = relu.teacher(8, 4, 0)
     before, after = relu.fresh_student(setting, 0), relu.pretrained(source, setting, 0)
     assert relu.risk(after, source) < 0.05 < relu.risk(before, source)
+
+
+@pytest.mark.parametrize("own_inputs", [False, True])
+def test_gradients_by_hand_are_those_of_autograd(own_inputs):
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    w, v, y = drawn(3, 20, 5).requires_grad_(), drawn(3, 20).requires_grad_(), drawn(30, 3)
+    x = drawn(*[3] * own_inputs, 30, 5)
+    (relu.outputs(w, v, x) - y).square().mean(0).sum().backward()
+    for by_hand, weights in zip(relu.gradients(w, v, x, y), (w, v)):
+        torch.testing.assert_close(by_hand, weights.grad, rtol=1e-12, atol=1e-12)
 
 
 def test_the_exponent_of_a_power_law():

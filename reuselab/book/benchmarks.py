@@ -40,7 +40,7 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
         return
     rival = pd.concat(map(pd.read_csv, parts), ignore_index=True)
     yield found(rival)
-    caption = "Cells a minute; beside a bar, how many times as many as the plain loop makes."
+    caption = "Cells a minute; beside a dot, how many times as many as the plain loop makes."
     yield _html(figures.rates(rival, caption=caption))
     yield _table(compared(rival), folder / f"{place.name}_rival.csv")
     stages = pd.concat(map(pd.read_csv, sorted(place.glob("seconds_*.csv"))), ignore_index=True)
@@ -89,13 +89,14 @@ def found(rival: pd.DataFrame) -> str:
     engine = rival[rival.contender == ENGINE]
     times = ", ".join(f"{row.ratio:.1f} times with {plain(row.work)}" for row in engine.itertuples())
     equal = (engine.low <= 0) & (engine.high >= 0)
-    one = "The accuracies are equal: every interval of their difference has 0 in it."
-    some = (
-        f"The intervals of the difference in accuracy have 0 in them in {equal.sum()} of {len(equal)} cases."
+    near = engine["within one error"].astype(bool).sum()
+    compared_with = (
+        f"The interval of their difference in accuracy has 0 in it for {equal.sum()} of {len(equal)} "
+        f"networks; the difference is within one standard error for {near}."
     )
     made = rival.iloc[0]
     return (
-        f"Cells a minute, the engine against the plain loop: {times}. {one if equal.all() else some}\n\n"
+        f"Cells a minute, the engine against the plain loop: {times}. {compared_with}\n\n"
         f"Measured on {plain(made.made)} on {plain(made.device)}, {made.cores} of its cores, beside a load "
         f"of {made.load:g}, with {plain(made.versions)}, at commit {plain(str(made.git)[:19])}."
     )

@@ -49,13 +49,13 @@ def kept(tmp_path, monkeypatch):
 def test_the_page_says_where_it_was_measured_and_that_no_gpu_was(kept, tmp_path):
     benchmarks.write(tmp_path)
     text = (tmp_path / "benchmarks_kept.md").read_text()
-    assert "3.0 times with cnn. The accuracies are equal" in text
+    assert "3.0 times with cnn. The interval" in text and "for 1 of 1 networks" in text
     assert "No table of a GPU is kept yet" in text and "<b>" not in text.replace("\\<b\\>", "")
 
 
 def test_accuracies_that_differ_are_not_called_equal(kept):
     rival = pd.read_csv(kept / "rival_cnn.csv").assign(low=0.01)
-    assert "in 0 of 1 cases" in benchmarks.found(rival)
+    assert "for 0 of 1 networks" in benchmarks.found(rival)
 
 
 def test_what_the_engine_is_meant_to_reach_stands_in_its_row_alone(kept):

@@ -27,11 +27,14 @@ def rates(rival: pd.DataFrame) -> Figure:
         for place, row in enumerate(rival[rival.work == work].itertuples()):
             rate, at = 60 * row.cells / row.seconds, height + 0.25 * (place - 1)
             axes.plot(rate, at, "o", ms=7, color=COLORS[row.contender])
-            axes.text(rate, at, f"   {row.ratio:.1f} times", va="center", fontsize=9)
+            words = f"{row.ratio:.1f} times"
+            axes.annotate(
+                words, (rate, at), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9
+            )
     axes.set_yticks(range(len(works)), works)
     axes.invert_yaxis()
     log_across(axes)
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.15)
     axes.set_xlabel("cells a minute")
     light_grid(axes, "x")
     for name, shade in COLORS.items():

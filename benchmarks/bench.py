@@ -54,7 +54,9 @@ def works(device: str) -> dict[str, dict[str, Any]]:
             "mlp": SMALL | {"network": "mlp", "seed": range(6)},
             "resnet18": LARGE | {"network": "resnet18", "alice_pairs": 1024, "seed": range(3)},
         }
-    photographs = {"base": "cifar10", "alice_pairs": 10_240} if bases.present("cifar10") else {}
+    photographs = (
+        {"base": "cifar10", "alice_pairs": 10_240} if bases.present("cifar10") else {"alice_pairs": 4096}
+    )
     recipe = {f"alice_{name}": value for name, value in train.RECIPES["sgd"].items()}
     return {
         "cnn": SMALL | {"network": "cnn", "seed": range(16)},

@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers; a file's tests in the order of the file, and who is done takes over from who is not.
 PYTEST := -n 2 --dist worksteal
 
-.PHONY: help book serve pdf test test-other-processor lint bench soak edges tally mutants evidence readme reference reference-smoke lock clean chromium
+.PHONY: help book serve pdf test test-other-processor lint bench gpu soak edges tally mutants evidence readme reference reference-smoke lock clean chromium
 
 help:
 	@echo "make book   install, run the notebooks, build the book (PRESET=smoke|quick|paper)"
@@ -13,7 +13,8 @@ help:
 	@echo "make test   install, run every test"
 	@echo "make test-other-processor  the tests that look at pages, with another instruction set"
 	@echo "make lint   ruff and mypy, on notebooks too"
-	@echo "make bench  the speed tables, against stated rivals"
+	@echo "make bench  the speed tables, against stated rivals (KEEP=--keep keeps them)"
+	@echo "make gpu    what only a GPU can show, in slices of nine minutes until all is done"
 	@echo "make edges  every page at the edge values of its parameters: refused, or drawn honestly"
 	@echo "make soak   faults at random for SOAK seconds (default 600)"
 	@echo "make tally  count what the tests try, for the book's table"
@@ -59,8 +60,12 @@ lint: .venv/done
 	&& $(BIN)/ruff check --config pyproject.toml --ignore E402,B018 "$$code"
 
 bench: .venv/done
-	$(BIN)/python benchmarks/bench_theory.py
-	$(BIN)/python benchmarks/bench_study.py
+	$(BIN)/python -m benchmarks.bench $(KEEP)
+	$(BIN)/python -m benchmarks.bench_theory
+
+# All that only a GPU can show, in slices of nine minutes until it is done; without a GPU it says so.
+gpu: .venv/done
+	@status=75; while [ $$status = 75 ]; do $(BIN)/python -m reuselab.gpu --minutes 9; status=$$?; done; exit $$status
 
 # How many edge values were refused and how many drawn is kept in results/edges.csv.
 edges: .venv/done

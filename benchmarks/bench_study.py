@@ -1,12 +1,11 @@
-"""What a study costs beside its cells: `make bench` prints the table and keeps it in results/bench_study.csv.
+"""What a study costs beside its cells: the part "study" of `bench.py`.
 
 The trivial cells are real `Cell`s whose training and judging are replaced by constants: what remains is the
-study itself. `--few` divides the numbers of cells and rows by a hundred: a check that it runs.
+study itself.
 """
 
 import json
 import os
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -20,11 +19,8 @@ from reuselab.runs import study as studies
 from reuselab.runs.store import Row, Store, canonical, identities, name_of, source
 from reuselab.runs.study import grid, machine, study
 
-FEW = 100 if "--few" in sys.argv else 1
-CELLS = 10_000 // FEW
-ROWS = 1_000_000 // FEW
+CELLS, ROWS = 10_000, 1_000_000
 MEASURES = {"alice_accuracy": 0.875, "bob_accuracy": 0.5, "chance": 0.1, "ceiling": 0.25}
-KEPT = Path(__file__).resolve().parent.parent / "results" / "bench_study.csv"
 
 
 def no_alice(alice_cell):
@@ -41,11 +37,11 @@ def seconds(function, *args, **named):
     return time.perf_counter() - start
 
 
-def overhead(folder):
+def overhead(folder, count):
     """Trivial cells: milliseconds each, here and over Dask; MB that their second half grew the client by."""
     real = studies.train_alice, studies.bob_row
     studies.train_alice, studies.bob_row = no_alice, no_bob
-    cells = grid(seed=range(CELLS // 100), retrain=range(1, 5), bob_epochs=range(25))
+    cells = grid(seed=range(count // 100), retrain=range(1, 5), bob_epochs=range(25))
     half = len(cells) // 2
     home = Path(folder) / "here"
     first = seconds(study, cells[:half], workers=1, home=home)
@@ -59,16 +55,16 @@ def overhead(folder):
         opened = seconds(store.counts)
     status = seconds(lambda: Store(home).__exit__()) + opened
     studies.train_alice, studies.bob_row = real
-    return (first + second) / CELLS * 1e3, dask / CELLS * 1e3, grown, status
+    return (first + second) / count * 1e3, dask / count * 1e3, grown, status
 
 
-def reading(folder):
-    """Seconds to read a million rows into a data frame, from an open database, and to open and check it."""
+def reading(folder, count):
+    """Seconds to read so many rows into a data frame, from an open database, and to open and check it."""
     home = Path(folder) / "million"
     flat, images = grid()[0].flat(), canonical(identities(["digits"]))
     measures, provenance = json.dumps(MEASURES), json.dumps(machine() | {"seconds": 1.0})
     with Store(home) as store, store.transaction():
-        for seed in range(ROWS):
+        for seed in range(count):
             cell = canonical(flat | {"seed": seed})
             name = name_of(cell, images)
             store._put(Row(name, source(), "done", images, cell, measures, "", provenance))
@@ -76,58 +72,25 @@ def reading(folder):
     with Store(home) as store:
         opening = time.perf_counter() - opening
         start = time.perf_counter()
-        assert len(store.table()) == ROWS
+        assert len(store.table()) == count
         return time.perf_counter() - start, opening
 
 
-def speedup(folder):
-    """Throughput of two Dask workers over that of one, on real cells."""
-    took = []
-    for workers in (1, 2):
-        with Client(n_workers=workers, threads_per_worker=1, dashboard_address=None) as client:
-            warm = grid(
-                seed=range(100, 104),
-                alice_pairs=100,
-                alice_epochs=1,
-                bob_epochs=1,
-                alice_device="cpu",
-                bob_device="cpu",
-            )
-            study(warm, client=client, home=Path(folder) / f"warm{workers}")
-            cells = grid(
-                rho=[0, 1],
-                seed=range(max(1, 12 // FEW)),
-                retrain=[1, 2],
-                alice_epochs=3,
-                alice_device="cpu",
-                bob_device="cpu",
-            )
-            took.append(seconds(study, cells, client=client, home=Path(folder) / f"real{workers}"))
-    return took[0] / took[1]
-
-
-def main():
+def table(*, few):
+    """What was measured, and what is wanted; few: a hundredth of the cells and rows."""
+    count, rows = (number // (100 if few else 1) for number in (CELLS, ROWS))
     with tempfile.TemporaryDirectory() as folder:
-        read, opening = reading(folder)  # first, as a process that only reads would
-        here, dask, grown, status = overhead(folder)
-        faster = speedup(folder)
-    table = pd.DataFrame(
+        read, opening = reading(folder, rows)  # first, as a process that only reads would
+        here, dask, grown, status = overhead(folder, count)
+    made = pd.DataFrame(
         [
             ("overhead per cell in this process", f"{here:.2f} ms", "under 3 ms"),
             ("overhead per cell over Dask", f"{dask:.2f} ms", "under 10 ms"),
-            (f"memory grown by the second {CELLS // 2:,} of {CELLS:,} cells", f"{grown:.0f} MB", "flat"),
-            (f"status of {CELLS:,} rows, with the check on opening", f"{status:.2f} s", "under 1 s"),
-            (f"{ROWS:,} rows read into a data frame", f"{read:.1f} s", "under 10 s"),
-            (f"opening and checking a database of {ROWS:,} rows", f"{opening:.1f} s", ""),
-            ("two Dask workers against one, on real cells", f"{faster:.2f} times", "at least 1.7 times"),
+            (f"memory grown by the second {count // 2:,} of {count:,} cells", f"{grown:.0f} MB", "flat"),
+            (f"status of {count:,} rows, with the check on opening", f"{status:.2f} s", "under 1 s"),
+            (f"{rows:,} rows read into a data frame", f"{read:.1f} s", "under 10 s"),
+            (f"opening and checking a database of {rows:,} rows", f"{opening:.1f} s", ""),
         ],
         columns=["what", "measured", "wanted"],
     )
-    table["where"] = f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
-    print(table.to_string(index=False))
-    if "--keep" in sys.argv:
-        table.to_csv(KEPT, index=False)
-
-
-if __name__ == "__main__":
-    main()
+    return made.assign(where=f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}")

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psutil
 
 from reuselab.check import Failed
 from reuselab.runs import store
@@ -80,6 +79,8 @@ def _ctrl_c() -> Iterator[list[int]]:
 
     def press(number: int, frame: Any) -> None:
         if heard:
+            import psutil  # nothing else here needs it, and not every machine has it
+
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
                     process.kill()

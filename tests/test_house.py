@@ -30,7 +30,7 @@ FLOORS = (
     ("figures",),
     ("book",),
     ("guard",),
-    ("cli",),
+    ("cli", "gpu"),
     ("__init__",),
 )
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

@@ -35,7 +35,19 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from reuselab import places
-from reuselab.book import agreement, api, around, dress, front, kept, laboratory, pages, photographs, words
+from reuselab.book import (
+    agreement,
+    api,
+    around,
+    benchmarks,
+    dress,
+    front,
+    kept,
+    laboratory,
+    pages,
+    photographs,
+    words,
+)
 from reuselab.book.kernel import Kernel, end_with_parent
 from reuselab.book.words import plain
 from reuselab.check import Failed
@@ -336,6 +348,7 @@ def _build(preset: str) -> Path:
     front.write(source / "book")
     laboratory.write(source / "book")
     api.write(source / "book")
+    benchmarks.write(source / "book")
     html = _sphinx(source, BUILD / "html", strict=True)
     around.sitemap(html)
     return html / "index.html"

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 import pandas as pd
-from pebble import ProcessPool
 
 from reuselab import stats
 from reuselab.check import integer
@@ -84,6 +83,8 @@ def _each(jobs: Sequence[partial], workers: int) -> list[list[dict]]:
     """What every job returns, in order."""
     if workers == 1:
         return [relu.one_thread(job) for job in jobs]
+    from pebble import ProcessPool  # the GPU drill does without
+
     with ProcessPool(max_workers=workers, context=study.forks()) as pool:
         return [future.result() for future in [pool.schedule(relu.one_thread, args=[job]) for job in jobs]]
 

@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
-from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from reuselab import places
@@ -465,6 +464,8 @@ def forks() -> Any:
 
 @contextmanager
 def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
+    from pebble import ProcessPool  # a study in this process does without
+
     context = forks()
     begun = context.Semaphore(0)
     pool = ProcessPool(workers, initializer=_begin, initargs=[begun, dict(os.environ)], context=context)
@@ -476,8 +477,10 @@ def _processes(workers: int, limit: float | None) -> Iterator[_Pool]:
         pool.join()
 
 
-def _start(pool: ProcessPool, workers: int, begun: Any) -> None:
+def _start(pool: Any, workers: int, begun: Any) -> None:
     """Return when the workers have begun: one that is stopped earlier says so on stderr."""
+    from pebble import ProcessExpired
+
     try:
         with deaf():
             first = pool.schedule(source)

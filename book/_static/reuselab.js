@@ -28,8 +28,10 @@ function fold() {
     place.classList.add('rl-cards');
   }
 }
-addEventListener('load', fold);
-addEventListener('resize', fold);
+addEventListener('load', () => {
+  const article = document.querySelector('.bd-article');
+  if (article) new ResizeObserver(fold).observe(article);
+});
 addEventListener('beforeprint', fold);
 
 // A figure's link to its function opens the function's source.

@@ -113,7 +113,7 @@ def test_a_page_says_on_which_photographs_it_was_computed(page, kept_run):
     assert "stand in for Oxford-IIIT Pet until that is here (reuselab data fetch pets)" in photographs.told(
         "made", "cifar10"
     )
-    assert "the kept reference run quick/made" in photographs.told("made", KEPT)
+    assert "kept, as the reference run quick/made" in photographs.told("made", KEPT)
 
 
 def test_thumbnails_are_a_sets_own_photographs_and_none_of_a_kept_run(page):

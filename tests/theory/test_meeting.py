@@ -47,7 +47,7 @@ def test_draw_by_draw_in_white_pixels_the_risk_is_that_of_the_second_papers_simu
     frame[:, :2] = np.column_stack([bob, beside])
     own = linear.Draw(x @ frame, xi, np.eye(1, 16)[0], rng)
     angle, noise = np.array([theta]), np.array([sigma])
-    theirs = linear._closed(own, angle, noise, 1.0, "linear", 2, 0.0, "flow")[0]
+    theirs = linear._closed(own, angle, noise, 1.0, ("linear",), 2, 0.0, "flow")[0][0]
     network = meeting.layers(pairs.alice, 3, 5, seed=1)
     weights = meeting.retrained(x @ root, x @ bob + sigma * xi, network, 1)
     assert meeting.risk(pairs, weights) == pytest.approx(theirs, abs=1e-10)

@@ -179,7 +179,10 @@
       element(where, 'text', { x: across, y: down, 'text-anchor': 'middle', ...more }, words);
     const area = element(svg, 'svg', { x: left, y: top, width: w, height: h, overflow: 'hidden' });
     const frame = element(svg, 'g', { transform: `translate(${left} ${top})`, class: 'rl-frame' });
-    if (title) write(frame, 0, -8, title, { 'text-anchor': 'start' });
+    if (title) {
+      write(frame, 0, -8, title, { 'text-anchor': 'start' });
+      svg.setAttribute('aria-label', title);
+    }
     if (xlabel) write(frame, w / 2, h + 36, xlabel);
     if (ylabel) write(frame, 0, 0, ylabel, { transform: `translate(-34 ${h / 2}) rotate(-90)` });
     for (const tick of xticks) {

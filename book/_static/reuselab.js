@@ -29,6 +29,7 @@ function fold() {
   }
 }
 addEventListener('load', () => {
+  fold();
   const article = document.querySelector('.bd-article');
   if (article) new ResizeObserver(fold).observe(article);
 });

@@ -49,7 +49,7 @@ def _number(outputs: list[Any], output: Any, number: int, behind: calls.Behind) 
         return True
     if VIEW in data or shown.startswith('<div class="rl-living"'):
         links = _links(behind.drawing, behind.tables)
-        moves = '<span class="rl-screen">Move the sliders.</span>'
+        moves = '<span class="rl-screen">This figure moves.</span>'
         line = f'<p class="rl-below" id="figure-{number}">{label} {moves} {links}</p>'
         below = nbformat.v4.new_output("display_data", {"text/html": line})
         outputs.insert(outputs.index(output) + 1, below)

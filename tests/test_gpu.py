@@ -132,11 +132,15 @@ def test_without_the_notebook_stack_a_page_keeps_the_tables_of_the_built_one(bui
         pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)
 
 
-def test_rows_on_one_device_are_those_on_the_other(monkeypatch):
+@pytest.mark.parametrize("equal", [True, False])
+def test_rows_on_one_device_are_those_on_the_other_or_it_says_so(monkeypatch, equal):
+    """The other device is stood in for by other seeds."""
+    seeds = {"here": [0, 1], "cpu": [0, 1] if equal else [2, 3]}
     monkeypatch.setattr(gpu, "GOALS", {"mlp": 30})
-    monkeypatch.setattr(gpu, "_some_cells", lambda network, device: grid(**TINY, seed=[0, 1]))
-    (row,) = gpu.same_rows("cpu").to_dict("records")
-    assert row["cells"] == 2 and row["off_cpu"] == 0 and row["repeats"]
+    monkeypatch.setattr(gpu, "_some_cells", lambda network, device: grid(**TINY, seed=seeds[device]))
+    (row,) = gpu.same_rows("here").to_dict("records")
+    assert row["cells"] == 2 and row["repeats"]
+    assert (row["off_cpu"] == 0) == equal and row["within"] == equal
 
 
 @pytest.mark.hostile("input")

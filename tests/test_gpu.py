@@ -59,6 +59,7 @@ def test_a_slice_that_is_over_goes_on_with_the_rows_it_kept(tmp_path, home, stag
     assert gpu.drill(tmp_path / "out", "cpu", "smoke") is True
     log = pd.read_csv(tmp_path / "out" / "stages.csv").set_index("stage")
     assert set(log.status) == {gpu.DONE} and set(log.device.str[:3]) == {"CPU"}
+    assert set(log.preset) == {"smoke"}
     assert len(pd.read_csv(tmp_path / "out" / "page.csv")) == 2
 
 

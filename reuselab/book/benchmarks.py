@@ -41,8 +41,8 @@ def goals() -> str:
     times = ", ".join(f"{work} {goal:g}" for work, goal in GOALS.items())
     return (
         f"The goals, in times the plain loop: {times}. ResNet-18 is to reach an accuracy of {CIFAR_GOAL:.2f} "
-        f"on CIFAR-10 in {CIFAR_EPOCHS} epochs, and all pages are to take {BOOK_MINUTES} minutes. On one A100 "
-        f"airbench94 takes {AIRBENCH:.2f} seconds to .94, and its later versions take less."
+        f"on CIFAR-10 in {CIFAR_EPOCHS} epochs, and all pages are to take {BOOK_MINUTES} minutes. On one "
+        f"A100 airbench94 takes {AIRBENCH:.2f} seconds to .94, and its later versions take less."
     )
 
 

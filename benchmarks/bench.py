@@ -32,11 +32,10 @@ from reuselab import stats
 from reuselab.experiment import bases, models, pairs, train
 from reuselab.experiment import cell as cells_
 from reuselab.experiment.cell import Cell
+from reuselab.runs.goals import CONTENDERS, ENGINE, ONE, PLAIN
 from reuselab.runs.study import cores, grid, machine, study
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-PLAIN, ONE, ENGINE = "plain loop", "engine, one at a time", "engine"
-CONTENDERS = (PLAIN, ONE, ENGINE)
 SCALES = (1, 2, 4, 8, 16, 32, 64)
 SIDE = 2048  # of the matrices whose product is the peak
 

@@ -6,7 +6,7 @@ of pre-training are not counted. It is timed over a few steps at every n of the 
 error is that of full 5,000-step runs of fewer instances, on the same data as the closed form. Ours is timed
 whole: scratch, linear transfer and fine-tuning, a closed form per draw. Beside it, what sharing the draws
 between the methods saves, and what the ReLU students of the page nonlinear gain by gradients by hand. Run as
-`python benchmarks/bench_theory.py [--quick]`.
+`python -m benchmarks.bench_theory [--quick]`.
 """
 
 import argparse

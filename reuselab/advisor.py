@@ -95,10 +95,10 @@ def advise(
     """
     BUDGET("budget", budget)
     start, how = time.perf_counter(), Training(recipe, init, seed)
-    alice, shown = _checked(network, images, labels)
+    alice, shown = checked(network, images, labels)
     problem, costs = _within(alice, shown, labels, how, budget)
     last = race(problem, how, costs, budget - (time.perf_counter() - start))
-    told = _estimates(problem, seed, COARSE)
+    told = estimates_of(problem, seed, COARSE)
     last["seconds"] *= shown[0].numel() / problem.below[len(alice)][0].numel()
     finalists = last[last.epochs == last.epochs.max()]
     chosen, best = finalists.loc[recommended(finalists)], finalists.loc[finalists.accuracy.idxmax()]
@@ -142,7 +142,8 @@ def _sentence(chosen: Any, best: Any, blocks: int) -> str:
     what = _what(chosen, blocks)
     what = f"Do not reuse this network: {what}" if _scratch(chosen, blocks) else what.capitalize()
     rival = (
-        f"; to {_what(best, blocks)} gave {best.accuracy:.2f}, but on so few images the features count more"
+        f"; to {_what(best, blocks)} gave {best.accuracy:.2f}, but what lies below that cut is less well "
+        "aligned with the labels"
     )
     trained = "1 epoch" if chosen.epochs == 1 else f"{chosen.epochs} epochs"
     rival = "" if best.name == chosen.name else rival
@@ -172,9 +173,9 @@ def estimates(
     cross-validated), logme, h_score, r2, alignment (of `features`), and leep and nce of her whole network, in
     every row. Features are averaged to at most 4 x 4 places. Raises ValueError as `advise` does.
     """
-    alice, shown = _checked(network, images, labels)
+    alice, shown = checked(network, images, labels)
     _holds(alice, shown)
-    return _estimates(problem_of(alice, shown, labels), seed)
+    return estimates_of(problem_of(alice, shown, labels), seed)
 
 
 def rank(alices: Mapping[str, tuple[nn.Module, Tensor]], labels: Tensor, *, seed: int = 0) -> pd.DataFrame:
@@ -219,7 +220,7 @@ class Problem:
         return int(self.labels.max()) + 1
 
 
-def _checked(network: nn.Module, images: Tensor | train.Images, labels: Tensor) -> tuple[Network, Tensor]:
+def checked(network: nn.Module, images: Tensor | train.Images, labels: Tensor) -> tuple[Network, Tensor]:
     """A copy of the network in its blocks, and the images, float32 [n, C, H, W]."""
     shown = images if isinstance(images, Tensor) else images[:]
     _check(shown, labels)
@@ -237,7 +238,7 @@ def problem_of(alice: Network, x: Tensor, labels: Tensor) -> Problem:
             x = torch.cat([block(part) for part in x.split(BATCH)])
             below[above] = x
     told, outputs = labels.cpu(), below.pop(0).flatten(1)
-    aligned = {above: overlap.alignment(_pooled(x, SIDE), told.numpy()) for above, x in below.items()}
+    aligned = {above: overlap.alignment(pooled(x, SIDE), told.numpy()) for above, x in below.items()}
     return Problem(alice, below, told, outputs, aligned)
 
 
@@ -328,7 +329,7 @@ def _step(problem: Problem, retrain: int, how: Training) -> float:
     """Seconds of a training step on all of the problem's images."""
     everything = torch.arange(len(problem.labels))
     one = replace(how.recipe, epochs=1, batch=max(2, len(everything)))
-    return _trained(problem, (retrain, ALICE), replace(how, recipe=one), everything)[1]
+    return train_candidate(problem, (retrain, ALICE), replace(how, recipe=one), everything)[1]
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
@@ -347,14 +348,15 @@ def _check(images: Tensor, labels: Tensor) -> None:
         )
 
 
-def _estimates(problem: Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
+def estimates_of(problem: Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
+    """`estimates` of a problem, of features averaged to at most `side` x `side` places."""
     labels = problem.labels.numpy()
     hers = problem.outputs.softmax(1).double().numpy()
     of_head = {"leep": transferability.leep(hers, labels)}
     of_head["nce"] = transferability.nce(hers.argmax(1), labels)
     rows = []
     for retrain, below in sorted(problem.below.items()):
-        x = _pooled(below, side)
+        x = pooled(below, side)
         row = {"retrain": retrain, "probe": _probe(x, labels, seed)}
         row |= {"logme": transferability.logme(x, labels), "h_score": transferability.h_score(x, labels)}
         row |= {"r2": overlap.r2(x, labels, folds=min(5, len(x) // 3))}
@@ -363,7 +365,7 @@ def _estimates(problem: Problem, seed: int, side: int = SIDE) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pooled(x: Tensor, side: int) -> np.ndarray:
+def pooled(x: Tensor, side: int) -> np.ndarray:
     """Features [n, d], maps averaged to at most `side` x `side`."""
     if x.ndim == 4:
         x = F.adaptive_avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])))
@@ -453,8 +455,8 @@ def _round(
     brief = replace(how, recipe=replace(how.recipe, epochs=epochs))
     right, chances, seconds = 0, [], 0.0
     for learn, judged in parts:
-        top, spent = _trained(problem, candidate, brief, learn)
-        asked = _shown(problem, retrain, judged)
+        top, spent = train_candidate(problem, candidate, brief, learn)
+        asked = photos_of(problem, retrain, judged)
         told = train.predict(top, asked).float().softmax(1).cpu()
         right += int((told.argmax(1) == asked.labels).sum())
         chances.append(told[torch.arange(len(judged)), asked.labels])
@@ -475,20 +477,21 @@ def _round(
     }
 
 
-def _trained(
+def train_candidate(
     problem: Problem, candidate: tuple[int, str], how: Training, learn: Tensor
 ) -> tuple[Network, float]:
     """The candidate's retrained blocks, and the seconds that their training took."""
     retrain, init = candidate
     bob = models.reuse(problem.alice, fresh(problem.alice, problem.classes, how.seed), retrain, init)
     top = Network(OrderedDict(list(bob.named_children())[-retrain:]))
-    known = _shown(problem, retrain, learn)
+    known = photos_of(problem, retrain, learn)
     start = how.clock()
     train.train(top, known, known.labels, how.recipe, how.seed)
     return top, how.clock() - start
 
 
-def _shown(problem: Problem, retrain: int, index: Tensor) -> Photos:
+def photos_of(problem: Problem, retrain: int, index: Tensor) -> Photos:
+    """What lies below a cut, of the images with these indices, as images of the retrained blocks."""
     return Photos(problem.below[retrain][index], problem.labels[index], index, 0.0, 1.0)
 
 

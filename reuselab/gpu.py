@@ -36,6 +36,7 @@ from reuselab.claims import module
 from reuselab.claims.parameters import KEPT
 from reuselab.experiment import cell as cells
 from reuselab.runs import exchange
+from reuselab.runs.goals import AIRBENCH, CIFAR_EPOCHS, CIFAR_GOAL, GOALS
 from reuselab.runs.store import Store
 from reuselab.runs.study import grid, machine, study
 
@@ -45,9 +46,6 @@ NOTEBOOKS = places.SOURCES / "notebooks"
 AGAIN = 75  # exit status of a slice that leaves something to do: "try again" in sysexits.h
 DONE, CUT, FAILED, LEFT_OUT = "done", "cut", "failed", "left out"
 GOES_ON, TOO_LONG = "it goes on in the next slice", "it takes longer than a slice"
-GOALS = {"cnn": 30, "mlp": 30, "resnet18": 5}  # times as fast as the plain loop
-CIFAR_GOAL, CIFAR_EPOCHS = 0.93, 20
-AIRBENCH = 3.29  # seconds to 94 % on one A100: Jordan (2024), arXiv 2404.00498
 
 
 class Over(BaseException):
@@ -233,9 +231,8 @@ def drill(
     with suppress(Over), _rows_of(out) as kept_rows, _slice(minutes):
         for name in left:
             click.echo(f"{name} ...")
-            told[name] = _stage(runs[name], out / f"{name}.csv", told.get(name, {}), kept_rows) | _made(
-                device
-            )
+            became = _stage(runs[name], out / f"{name}.csv", told.get(name, {}), kept_rows)
+            told[name] = became | _made(device) | {"preset": preset}
             exchange.write(pd.DataFrame(told).T.rename_axis("stage").reset_index(), log)
             click.echo(f"{name}: {told[name]['status']} {told[name]['why']}".rstrip())
             if told[name]["why"] in (GOES_ON, TOO_LONG):

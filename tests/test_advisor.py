@@ -75,6 +75,14 @@ def test_a_network_that_lets_nothing_through_is_not_reused():
     assert told.sentence.startswith("Do not reuse this network")
 
 
+def test_the_sentence_says_why_a_more_accurate_candidate_is_passed_over():
+    rows = pd.DataFrame({"retrain": [1, 2], "init": "fresh", "epochs": 3, "accuracy": [0.8, 0.9], "low": 0.7})
+    rows = rows.assign(high=0.95, judged=100, alignment=[0.9, 0.1], seconds=1.0)
+    chosen, best = rows.loc[advisor.recommended(rows)], rows.loc[1]
+    assert chosen.retrain == 1 and "less well aligned" in advisor._sentence(chosen, best, 3)
+    assert "aligned" not in advisor._sentence(best, best, 3)
+
+
 def clock(monkeypatch, tick):
     """A clock that is `tick` seconds on whenever it is read."""
     monkeypatch.setattr(advisor.time, "perf_counter", map(tick.__mul__, range(10_000)).__next__)
@@ -110,7 +118,7 @@ def test_images_are_shrunk_for_a_short_budget_and_the_sentence_says_so(monkeypat
 def test_more_images_than_memory_holds_are_refused_before_a_block_sees_them_all(monkeypatch):
     images, labels = problem(n=24)
     monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * (16 + 16 + 16))
-    advisor._within(*advisor._checked(network(blind()), images, labels), labels, advisor.Training(RECIPE), 60)
+    advisor._within(*advisor.checked(network(blind()), images, labels), labels, advisor.Training(RECIPE), 60)
     monkeypatch.setattr(advisor, "MEMORY", advisor.MEMORY - 1)
     with pytest.raises(ValueError, match=r"^24 images of 4 pixels, .* more than .*: give fewer$"):
         advisor.advise(network(blind()), images, labels)
@@ -124,7 +132,7 @@ def test_images_are_shrunk_where_memory_is_short(monkeypatch):
     images, labels = problem(n=24)
     large = images.repeat_interleave(32, 2).repeat_interleave(32, 3)
     monkeypatch.setattr(advisor, "MEMORY", 4 * 24 * 100**2)
-    told, _ = advisor._within(*advisor._checked(net, large, labels), labels, advisor.Training(RECIPE), 60)
+    told, _ = advisor._within(*advisor.checked(net, large, labels), labels, advisor.Training(RECIPE), 60)
     assert told.below[2].shape[2] == 64
 
 

@@ -43,7 +43,7 @@ def test_the_rival_changes_no_frozen_block_and_augments_where_asked(bench):
     assert changed == {"head.weight", "head.bias"}
 
 
-def test_both_give_a_row_for_every_cell_and_the_stages_add_up(bench):
+def test_both_give_a_row_for_every_cell_and_seconds_for_every_stage(bench):
     cells = bench.cells_of(TINY | {"rho": 0.75, "retrain": [1, 2], "seed": [0, 1]}, "cpu")
     told = bench.contend(bench.ONE, cells)
     pd.testing.assert_frame_equal(

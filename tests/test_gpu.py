@@ -59,6 +59,7 @@ def test_a_slice_that_is_over_goes_on_with_the_rows_it_kept(tmp_path, home, stag
     assert gpu.drill(tmp_path / "out", "cpu", "smoke") is True
     log = pd.read_csv(tmp_path / "out" / "stages.csv").set_index("stage")
     assert set(log.status) == {gpu.DONE} and set(log.device.str[:3]) == {"CPU"}
+    assert set(log.preset) == {"smoke"}
     assert len(pd.read_csv(tmp_path / "out" / "page.csv")) == 2
 
 
@@ -132,11 +133,15 @@ def test_without_the_notebook_stack_a_page_keeps_the_tables_of_the_built_one(bui
         pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)
 
 
-def test_rows_on_one_device_are_those_on_the_other(monkeypatch):
+@pytest.mark.parametrize("equal", [True, False])
+def test_rows_on_one_device_are_those_on_the_other_or_it_says_so(monkeypatch, equal):
+    """The other device is stood in for by other seeds."""
+    seeds = {"here": [0, 1], "cpu": [0, 1] if equal else [2, 3]}
     monkeypatch.setattr(gpu, "GOALS", {"mlp": 30})
-    monkeypatch.setattr(gpu, "_some_cells", lambda network, device: grid(**TINY, seed=[0, 1]))
-    (row,) = gpu.same_rows("cpu").to_dict("records")
-    assert row["cells"] == 2 and row["off_cpu"] == 0 and row["repeats"]
+    monkeypatch.setattr(gpu, "_some_cells", lambda network, device: grid(**TINY, seed=seeds[device]))
+    (row,) = gpu.same_rows("here").to_dict("records")
+    assert row["cells"] == 2 and row["repeats"]
+    assert (row["off_cpu"] == 0) == equal and row["within"] == equal
 
 
 @pytest.mark.hostile("input")

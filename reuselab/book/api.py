@@ -22,6 +22,7 @@ PARTS = {
     "stats": "Intervals",
     "book": "What a page says of itself",
 }
+BENCHMARKS = ("figures.benchmarks.rates", "figures.benchmarks.cost")  # called by no notebook
 
 
 def write(folder: Path) -> None:
@@ -31,7 +32,7 @@ def write(folder: Path) -> None:
 
 def used() -> dict[str, list[str]]:
     """The functions and classes of the page, dotted, each with the pages that call it."""
-    offered = (calls.find(f"reuselab.{name}") for name in calls.offered())
+    offered = (calls.find(f"reuselab.{name}") for name in (*calls.offered(), *BENCHMARKS))
     users: dict[str, list[str]] = {definition.name: [] for definition in offered if definition}
     for page in pages.pages():
         for name in calls.called(calls.code(page)):

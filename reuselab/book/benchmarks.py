@@ -1,23 +1,26 @@
 """What book/benchmarks.md shows of the kept tables of speed: a section for each kind of machine."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
+from reuselab.book import calls, dress
 from reuselab.book.kept import RESULTS
 from reuselab.book.words import plain
 from reuselab.figures import benchmarks as figures
 from reuselab.figures.style import Shown
+from reuselab.runs.goals import AIRBENCH, BOOK_MINUTES, CIFAR_EPOCHS, CIFAR_GOAL, ENGINE, GOALS, PLAIN
 
 PLACES = {"On a CPU": RESULTS / "bench", "On a GPU": RESULTS / "gpu"}
-PLAIN, ENGINE = "plain loop", "engine"
 DIFFERENCES = {
     "off_cpu": "from the CPU's",
     "off_cohort": "from a cohort's",
     "within": "both small enough to import",
     "repeats": "equal to the bit in a second run",
 }
+MADE = ["made", "device", "cores", "load", "versions", "git"]  # where and when a table was measured
 NONE = {
     "On a CPU": "No table of a CPU is kept yet: `make bench KEEP=--keep` makes it.",
     "On a GPU": "No table of a GPU is kept yet: `make gpu` makes it on a machine that has one. Whatever the "
@@ -26,13 +29,25 @@ NONE = {
 
 
 def write(folder: Path) -> None:
-    """The part that book/benchmarks.md includes, into the book's staged `folder`."""
-    sections = [part for title, place in PLACES.items() for part in _section(title, place, folder)]
+    """The parts that book/benchmarks.md includes, into the book's staged `folder`."""
+    numbers = count(1)
+    sections = [part for title, place in PLACES.items() for part in _section(title, place, folder, numbers)]
     (folder / "benchmarks_kept.md").write_text("\n\n".join(sections) + "\n")
+    (folder / "benchmarks_goals.md").write_text(goals() + "\n")
 
 
-def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
-    """What was measured on one kind of machine, its tables as files in `folder`."""
+def goals() -> str:
+    """What `make gpu` is meant to find, in words."""
+    times = ", ".join(f"{work} {goal:g}" for work, goal in GOALS.items())
+    return (
+        f"The goals, in times the plain loop: {times}. ResNet-18 is to reach an accuracy of {CIFAR_GOAL:.2f} "
+        f"on CIFAR-10 in {CIFAR_EPOCHS} epochs, and all pages are to take {BOOK_MINUTES} minutes. On one "
+        f"A100 airbench94 takes {AIRBENCH:.2f} seconds to .94, and its later versions take less."
+    )
+
+
+def _section(title: str, place: Path, folder: Path, numbers: Iterator[int]) -> Iterator[str]:
+    """What was measured on one kind of machine, its tables as files in `folder`, its figures numbered."""
     yield f"## {title}"
     parts = sorted(place.glob("rival_*.csv"))
     if not parts:
@@ -41,7 +56,7 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
     rival = pd.concat(map(pd.read_csv, parts), ignore_index=True)
     yield found(rival)
     caption = "Cells a minute; beside a dot, how many times as many as the plain loop makes."
-    yield _html(figures.rates(rival, caption=caption))
+    yield _html(figures.rates(rival, caption=caption), next(numbers))
     yield _table(compared(rival), folder / f"{place.name}_rival.csv")
     stages = pd.concat(map(pd.read_csv, sorted(place.glob("seconds_*.csv"))), ignore_index=True)
     yield "Where the seconds of one seed's cells go, one network at a time:"
@@ -54,7 +69,8 @@ def _section(title: str, place: Path, folder: Path) -> Iterator[str]:
                 "and of one training on one core or the GPU, with up to 64 times as many cells, pairs, "
                 "pixels or units; p, the power with which they grow, is fitted from "
                 f"{figures.ASYMPTOTIC} times on.",
-            )
+            ),
+            next(numbers),
         )
     yield from drilled(place, folder)
 
@@ -77,10 +93,11 @@ def drilled(place: Path, folder: Path) -> Iterator[str]:
         pages = table[table.stage.str.startswith("page_")]
         done = pages[pages.status == "done"]
         yield (
-            f"At the preset `paper`, {len(done)} of the {len(pages)} pages that were tried are done, in "
-            f"{done.seconds.astype(float).sum() / 60:.1f} minutes together; the goal is 30 for the book."
+            f"At the preset {plain(', '.join(table.preset.unique()))}, {len(done)} of the {len(pages)} pages "
+            f"that were tried are done, in {done.seconds.astype(float).sum() / 60:.1f} minutes together; the "
+            f"goal is {BOOK_MINUTES} for the book."
         )
-        columns = ["stage", "status", "why", "seconds", "device", "made"]
+        columns = ["stage", "status", "why", "seconds", "preset", "device", "made"]
         yield _table(table[columns], folder / f"{place.name}_stages.csv")
 
 
@@ -94,11 +111,13 @@ def found(rival: pd.DataFrame) -> str:
         f"The interval of their difference in accuracy has 0 in it for {equal.sum()} of {len(equal)} "
         f"networks; the difference is within one standard error for {near}."
     )
-    made = rival.iloc[0]
-    return (
-        f"Cells a minute, the engine against the plain loop: {times}. {compared_with}\n\n"
-        f"Measured on {plain(made.made)} on {plain(made.device)}, {made.cores} of its cores, beside a load "
-        f"of {made.load:g}, with {plain(made.versions)}, at commit {plain(str(made.git)[:19])}."
+    measured = [
+        f"{plain(', '.join(rows.work.unique()))}: measured on {plain(made)} on {plain(device)}, {cores} of "
+        f"its cores, beside a load of {load:g}, with {plain(versions)}, at commit {plain(str(git)[:19])}."
+        for (made, device, cores, load, versions, git), rows in rival.groupby(MADE, sort=False, dropna=False)
+    ]
+    return "\n\n".join(
+        [f"Cells a minute, the engine against the plain loop: {times}. {compared_with}", *measured]
     )
 
 
@@ -137,8 +156,10 @@ def by_stage(stages: pd.DataFrame) -> pd.DataFrame:
     return wide.map("{:.2f}".format).replace("nan", "").reset_index().rename(columns={"contender": ""})
 
 
-def _html(shown: Shown) -> str:
-    return f"```{{raw}} html\n{shown._repr_html_()}\n```"
+def _html(shown: Shown, number: int) -> str:
+    output = {"data": {"text/html": shown._repr_html_()}}
+    dress.number([output], output, number, calls.Behind((), ()))
+    return f"```{{raw}} html\n{output['data']['text/html']}\n```"
 
 
 def _table(table: pd.DataFrame, path: Path) -> str:

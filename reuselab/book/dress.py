@@ -24,7 +24,7 @@ def dress(done: Path, target: Path) -> None:
     name, notebook = done.stem, nbformat.read(done, 4)
     titled = notebook.cells[0]
     titled.source = _below_title(titled.source, times(name, (cell.source for cell in prose(notebook))))
-    number = 0
+    figures = 0
     source = calls.code(name)
     behind = dict(zip(source, calls.behind(source)))
     kept = {table.stem for table in tables(done)}
@@ -32,25 +32,25 @@ def dress(done: Path, target: Path) -> None:
         if cell.cell_type == "code" and (here := behind.get(cell.source)):
             here = replace(here, tables=tuple(table for table in here.tables if table in kept))
             for output in list(cell.outputs):
-                number += _number(cell.outputs, output, number + 1, here)
+                figures += number(cell.outputs, output, figures + 1, here)
     nbformat.write(notebook, target)
 
 
-def _number(outputs: list[Any], output: Any, number: int, behind: calls.Behind) -> bool:
-    """Give `output` its number where it is a figure: in its caption, or in a line below what moves."""
+def number(outputs: list[Any], output: Any, at: int, behind: calls.Behind) -> bool:
+    """Give `output` its number `at` where it is a figure: in its caption, or in a line below what moves."""
     data = output.get("data", {})
     shown = data.get("text/html", "")
-    label = f"<strong>Figure {number}.</strong>"
+    label = f"<strong>Figure {at}.</strong>"
     if caption := CAPTION.search(shown):
         links = _links([f"reuselab.{caption[2]}"], behind.tables)
         told = f"<figcaption>{label} {caption[1]} {links}</figcaption></figure>"
         figure = shown[: caption.start()] + told
-        data["text/html"] = figure.replace("<figure ", f'<figure id="figure-{number}" ', 1)
+        data["text/html"] = figure.replace("<figure ", f'<figure id="figure-{at}" ', 1)
         return True
     if VIEW in data or shown.startswith('<div class="rl-living"'):
         links = _links(behind.drawing, behind.tables)
-        moves = '<span class="rl-screen">Move the sliders.</span>'
-        line = f'<p class="rl-below" id="figure-{number}">{label} {moves} {links}</p>'
+        moves = '<span class="rl-screen">This figure moves.</span>'
+        line = f'<p class="rl-below" id="figure-{at}">{label} {moves} {links}</p>'
         below = nbformat.v4.new_output("display_data", {"text/html": line})
         outputs.insert(outputs.index(output) + 1, below)
         return True

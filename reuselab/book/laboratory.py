@@ -26,7 +26,7 @@ NETWORKS = ("mlp", "cnn")
 # A cell's parameters that the page can be set to.
 SETTING = ["network", "rho", "bob_rho", "phi", "bob_base", "retrain", "init"]
 SETTING += ["alice_pairs", "alice_epochs", "bob_pairs", "bob_epochs"]
-NO_MATTER = ("base", "seed", "test_pairs", "attribute")  # to Bob's accuracy, here
+NO_MATTER = ("seed", "test_pairs", "attribute")  # to Bob's accuracy, here
 
 RUNNING = {"mean": "mean", "variance": "var"}  # ours, PyTorch's
 STILL = "<p>The laboratory works on a screen, with JavaScript.</p>"

@@ -123,12 +123,10 @@ def claims(name: str) -> list[str]:
 
 
 def in_one_minute(name: str) -> HTML:
-    """The box that opens page `name`: its claims, what the evidence found, what for, and the page's time."""
+    """The box that opens page `name`: its claims, what the evidence found, and what for."""
     entries = [_claim_in_one_minute(claim) for claim in claims(name)]
     if about := getattr(module(name), "ABOUT", ""):
         entries.append(_entry("The idea", about))
-    if took := words.minutes(name):
-        entries.append(_entry("Time", f"This page takes {took} to run on two cores, at the preset quick."))
     return HTML(
         '<aside class="rl-minute" aria-label="In one minute"><p class="rl-title">In one minute</p>'
         f"{''.join(entries)}</aside>"

@@ -2,8 +2,9 @@
 
 The protocol, written before the seeds that decide were run.
 
-- Problems: on digits, turned and fashion, two seeds that no other table has, an MLP and a CNN, `COUPLINGS`,
-  and `SIZES`, Bob's pairs, made and trained as in `problems`. Accuracies on 1,000 pairs of unseen images.
+- Problems: on digits, turned and fashion, two seeds that no table of `problems` has (the pages on pairs use
+  them with another Alice), an MLP and a CNN, `COUPLINGS`, and `SIZES`, Bob's pairs, made and trained as in
+  `problems`. Accuracies on 1,000 pairs of unseen images.
   Fashion's images are twelve times as large: two couplings and, for want of time, the MLP alone. Two seeds
   of the Alices below were planned, and one was run. Both was settled before any of their rows was looked at.
 - The advice: `advisor.race` and `advisor.recommended`, the code of the command, with `SHARES` of the time
@@ -39,6 +40,7 @@ from reuselab.experiment import cell as experiment
 from reuselab.experiment import models, train
 from reuselab.experiment.cell import ALONE, Cell
 from reuselab.runs import store
+from reuselab.runs.study import bob_images
 from reuselab.theory import features
 
 SEEDS = 2  # from FIRST_SEED + 4
@@ -46,7 +48,7 @@ SIZES = {10: 60, 30: 60, 100: 40, 400: 20, 1000: 10}  # Bob's pairs, and his epo
 ADVISED = (30, 100, 400)
 SHARES = {"a tenth": 1 / 10, "a third": 1 / 3}  # of the time that training every cut takes
 WEIGHTS = {"race, accuracy alone": 0.0, "advise": advisor.WEIGHT}
-COUPLINGS = dict.fromkeys(("digits", "turned"), problems.COUPLINGS) | {"fashion": ((0.0, 0.0), (0.9, 0.0))}
+COUPLINGS = dict.fromkeys(("digits", "turned"), problems.COUPLINGS) | {"fashion": problems.FEWER["fashion"]}
 NETWORKS = dict.fromkeys(("digits", "turned"), problems.NETWORKS) | {"fashion": ("mlp",)}
 TRUTH = "truth"  # the rule of a row that holds Bob's true accuracy
 MEASURES = ["probe", "logme", "h_score", "r2", "alignment"]  # of each cut, in the rows of `TRUTH`
@@ -122,14 +124,14 @@ def _true(bob: Cell, alice_net: models.Network) -> dict[str, Any]:
     start = time.process_time()
     bob_net = experiment.train_bob(bob, alice_net)
     seconds = time.process_time() - start
-    images, labels = experiment._bobs(bob, "test", bob.test_pairs)
+    images, labels = bob_images(bob, "test")
     accuracy = train.accuracy(bob_net, images, labels)
     return {"retrain": bob.retrain, "rule": TRUTH, "accuracy": accuracy, "seconds": seconds}
 
 
 def _shown(bob: Cell) -> tuple[torch.Tensor, torch.Tensor]:
     """Bob's training images and labels, less the classes of which he has one image."""
-    pairs, labels = experiment._bobs(bob, "train", bob.bob_recipe.pairs)
+    pairs, labels = bob_images(bob, "train")
     kept = (labels.bincount() > 1)[labels]
     return pairs[:][kept], labels[kept].unique(return_inverse=True)[1]
 
@@ -159,7 +161,7 @@ def _raced(
 ) -> pd.DataFrame:
     """The candidates' last rounds, which of them is advised, and the seconds that all took."""
     start = how.clock()
-    alice, shown = advisor._checked(network, images, labels)
+    alice, shown = advisor.checked(network, images, labels)
     problem, costs = advisor.problem_of(alice, shown, labels), advisor.costs_of(alice, shown, labels, how)
     rows = advisor.race(problem, how, costs, budget - (how.clock() - start), weight)
     chosen = advisor.recommended(rows[rows.epochs == rows.epochs.max()], weight)
@@ -198,11 +200,11 @@ def _candidate(cell: Cell, bobs: Sequence[str]) -> Iterator[pd.DataFrame]:
 
 def _of_alice(bob: Cell, alice_net: models.Network) -> dict[str, float]:
     """What `advisor.estimates`, and the cosine of `features`, say of the features below Bob's cut."""
-    photos, labels = experiment._bobs(bob, "train", bob.bob_recipe.pairs)
+    photos, labels = bob_images(bob, "train")
     problem = advisor.problem_of(alice_net, photos[:], labels)
     one = replace(problem, below={bob.retrain: problem.below[bob.retrain]})
-    told = advisor._estimates(one, seed=0).iloc[0].drop("retrain").to_dict()
-    pooled = advisor._pooled(one.below[bob.retrain], advisor.SIDE)
+    told = advisor.estimates_of(one, seed=0).iloc[0].drop("retrain").to_dict()
+    pooled = advisor.pooled(one.below[bob.retrain], advisor.SIDE)
     return told | {"cosine": features.overlap(pooled, labels.numpy()).cosine}
 
 
@@ -223,7 +225,7 @@ def _photographs(size: int) -> Iterator[pd.DataFrame]:
     learn, judged = own.draw(size, evidence.FIRST_SEED)
     rows = _raced(alice.net, images[learn], labels[learn], how, MINUTE, advisor.WEIGHT)
     both = torch.cat([learn, judged])
-    problem = advisor.problem_of(*advisor._checked(alice.net, images[both], labels[both]), labels[both])
+    problem = advisor.problem_of(*advisor.checked(alice.net, images[both], labels[both]), labels[both])
     told = [
         _after(problem, (row.retrain, row.init), size, how) if row.retrain <= WHOLE.get(size, 9) else {}
         for row in rows.itertuples()
@@ -236,8 +238,8 @@ def _after(
 ) -> dict[str, float]:
     """The accuracy after the whole recipe, on the photographs after the first `size`, and its seconds."""
     learn, judged = torch.arange(size), torch.arange(size, len(problem.labels))
-    top, seconds = advisor._trained(problem, candidate, how, learn)
-    asked = advisor._shown(problem, candidate[0], judged)
+    top, seconds = advisor.train_candidate(problem, candidate, how, learn)
+    asked = advisor.photos_of(problem, candidate[0], judged)
     return {"true": train.accuracy(top, asked, asked.labels), "whole_seconds": seconds}
 
 

@@ -10,7 +10,7 @@ from reuselab.claims import advice as claim
 from reuselab.figures.style import BOB_COLOR, INK, REFERENCE_COLOR, RETRAIN_COLORS, drawn, light_grid
 
 COLORS = dict(zip(claim.ACTIONS, (*RETRAIN_COLORS[1:4], BOB_COLOR)))
-ADVISED = RETRAIN_COLORS[5]
+ADVISED = RETRAIN_COLORS[4]
 WIDTH, LINE = 4.4, 0.19  # inches: of the tree, and of a line of its words
 
 

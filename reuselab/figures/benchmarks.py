@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, drawn, light_grid, log_across
+from reuselab.runs.goals import CONTENDERS
 
-COLORS = {"plain loop": BOB_COLOR, "engine, one at a time": INK, "engine": ALICE_COLOR}
+COLORS = dict(zip(CONTENDERS, (BOB_COLOR, INK, ALICE_COLOR)))
 AXES = {"cells": "cells", "image pairs": "pairs of images", "pixels": "pixels of an image", "width": "width"}
 ASYMPTOTIC = 8  # the scale from which on the exponent is fitted: below it fixed costs weigh
 

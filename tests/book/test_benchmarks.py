@@ -1,5 +1,7 @@
 """The page on speed: what it says of the tables that are kept, and of those that are not."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -50,7 +52,14 @@ def test_the_page_says_where_it_was_measured_and_that_no_gpu_was(kept, tmp_path)
     benchmarks.write(tmp_path)
     text = (tmp_path / "benchmarks_kept.md").read_text()
     assert "3.0 times with cnn. The interval" in text and "for 1 of 1 networks" in text
+    assert '<figure id="figure-1"' in text and "../book/api.html#reuselab.figures.benchmarks.rates" in text
     assert "No table of a GPU is kept yet" in text and "<b>" not in text.replace("\\<b\\>", "")
+
+
+def test_tables_that_were_made_apart_each_say_where_and_when(kept):
+    rival = pd.read_csv(kept / "rival_cnn.csv")
+    text = benchmarks.found(pd.concat([rival, rival.assign(work="mlp", load=4.9, made="2026-11-26")]))
+    assert re.search("cnn: measured .* a load of 0.5,.*\n\nmlp: measured .* a load of 4.9,", text)
 
 
 def test_accuracies_that_differ_are_not_called_equal(kept):
@@ -71,10 +80,11 @@ def test_the_fitted_power_is_that_of_the_seconds():
 
 def test_what_the_drill_has_done_is_told_as_far_as_it_is(tmp_path):
     line = {"stage": "page_pairs", "status": "done", "why": "", "seconds": 90, "device": "H", "made": "today"}
+    line |= {"preset": "quick"}
     other = line | {"stage": "page_layers", "status": "failed", "why": "a bug"}
     pd.DataFrame([line, other]).to_csv(tmp_path / "stages.csv", index=False)
     cifar = {"accuracy": 0.931, "epochs": 20, "seconds": 65.8, "goal": 0.93, "airbench_seconds": 3.29}
     pd.DataFrame([cifar]).to_csv(tmp_path / "cifar.csv", index=False)
     text = "\n".join(benchmarks.drilled(tmp_path, tmp_path))
-    assert "1 of the 2 pages that were tried are done, in 1.5 minutes" in text
+    assert "At the preset quick, 1 of the 2 pages that were tried are done, in 1.5 minutes" in text
     assert "accuracy of 0.9310" in text and "20 times as long" in text

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from reuselab.book import front, pages, words
+from reuselab.book import dress, front, pages, words
 from reuselab.claims import evidence, module, registry
 
 CLAIMS = list(registry.CLAIMS)
@@ -126,6 +126,6 @@ def test_the_caption_says_who_does_better_by_the_numbers(monkeypatch):
 
 def test_a_page_that_was_not_timed_says_no_time(monkeypatch):
     name = pages.pages()[0]
-    assert "to run on two cores" in pages.in_one_minute(name).data
+    assert "Takes" in front.card(name) and "to run" in dress.times(name, [])
     monkeypatch.setattr(words, "minutes", lambda page: "")
-    assert "to run on" not in pages.in_one_minute(name).data and "Takes" not in front.card(name)
+    assert "Takes" not in front.card(name) and "to run" not in dress.times(name, [])

@@ -317,6 +317,12 @@ def test_what_is_kept_of_the_evidence_is_a_table_of_its_settings_and_seeds():
         assert kept[settings.index(setting)]["bob"][: len(expected)] == expected.tolist()
 
 
+def test_evidence_on_other_images_is_not_taken_for_the_digits(monkeypatch):
+    tables = list(laboratory._tables())
+    monkeypatch.setattr(laboratory, "_tables", lambda: [*(rows.assign(base="fashion") for rows in tables)])
+    assert laboratory.kept() == []
+
+
 @pytest.mark.hostile("input", 4)
 @pytest.mark.parametrize(
     ("given", "refusal"),

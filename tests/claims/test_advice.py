@@ -234,6 +234,7 @@ def test_the_figures_show_each_leaf_and_rule(kept):
     assert all(f"{labels} images: " in shown for labels in leaves.labels)
     regret = advice.thumbs(kept)
     assert "always half" in figures.regrets(advice.grouped(kept, regret, "labels"), 1.0).svg
+    assert figures.ADVISED not in figures.COLORS.values()
 
 
 @pytest.mark.parametrize("near", [0, 1])

@@ -1,6 +1,6 @@
 // Whose half Bob reads: the pair, each half as bright as its share, and the maps of every method.
 (() => {
-  const { figure, state, slider, choice, numbers, pair, element, fixed } = Living;
+  const { figure, state, slider, choice, numbers, pair, element, fixed, bounds } = Living;
   const FOR = [178, 24, 43], AGAINST = [33, 102, 172], NEITHER = 247; // the ends of RdBu
 
   // Signed percents of two halves, red for the answer and blue against it.
@@ -29,7 +29,6 @@
     slider(sliders, held, { key: 'cut', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', stops: retrains, text: (k) => `${k}: ${cuts[retrains.indexOf(k)]}`, play: true });
     choice(sliders, held, { key: 'which', name: 'pair', options: labels.map(([hers, his], i) => [i, `Alice’s label ${hers}, Bob’s ${his}`]) });
     const show = numbers(root, ['', 'share on Bob’s half']);
-    const told = ({ mean, low, high }) => fixed(mean ?? NaN) + (low === null ? '' : ` [${fixed(low)}, ${fixed(high)}]`);
     held.listen(({ rho, cut, which }) => {
       const [i, j, k] = [Math.round(rho), Math.round(cut), Number(which)], of = shares[i][j];
       drawings.forEach(([way, draw, color], method) => {
@@ -38,8 +37,8 @@
         color?.(maps[i][j][k][method - 1]);
       });
       show([
-        ...asked.map((way) => [names[way], told(of[way])]),
-        [`Bob’s accuracy, ${seeds} seeds`, told(of.accuracy)], ['to this pair he says', answers[i][j][k]],
+        ...asked.map((way) => [names[way], bounds(of[way])]),
+        [`Bob’s accuracy, ${seeds} seeds`, bounds(of.accuracy)], ['to this pair he says', answers[i][j][k]],
       ]);
     });
   });

@@ -1,6 +1,6 @@
 // Bob's accuracy at every cut: the freeze line is dragged through the network.
 (() => {
-  const { figure, state, slider, choice, numbers, network, element, fixed } = Living;
+  const { figure, state, slider, choice, numbers, network, element, fixed, bounds } = Living;
 
   // names: of the blocks, from the image to the head; cuts: numbers of retrained blocks, cut_names: their words;
   // settings: name of a Bob, and his tables [rho][cut]: mean, low and high of his accuracy, and in what share of
@@ -10,14 +10,13 @@
     const panels = element(root, 'div', { class: 'rl-plots' });
     const row = network(panels, held, {
       names, cuts, palette, tall: true, title: 'Bob’s accuracy: drag the line through the network', yticks: [0, 0.25, 0.5, 0.75, 1],
-      words: (retrain) => `${words[cuts.indexOf(retrain)]}: accuracy ${told(table()[cuts.indexOf(retrain)])}`,
+      words: (retrain) => `${words[cuts.indexOf(retrain)]}: accuracy ${bounds(table()[cuts.indexOf(retrain)])}`,
     });
     const show = numbers(root, ['', 'value']);
     const sliders = element(root, 'div', { class: 'rl-sliders' });
     slider(sliders, held, { key: 'rho', name: 'correlation of the labels', tex: '\\rho', plain: 'ρ', stops: rhos, play: true });
     choice(sliders, held, { key: 'setting', name: 'Bob', options: settings.map(({ name }, i) => [i, name]) });
     const table = () => settings[Number(held.values.setting)].table[Math.round(held.values.rho)];
-    const told = ({ mean, low, high }) => fixed(mean) + (low === null ? '' : ` [${fixed(low)}, ${fixed(high)}]`);
     held.listen(({ retrain, rho }) => {
       const at = table(), best = at.reduce((top, cut, i) => (cut.mean > at[top].mean ? i : top), 0), chosen = at[cuts.indexOf(retrain)];
       row.draw(retrain);
@@ -29,8 +28,8 @@
       });
       show([
         ['ρ', String(rhos[Math.round(rho)])], ['Bob', words[cuts.indexOf(retrain)]],
-        [`his accuracy, ${seeds} seeds`, told(chosen)], ['this cut is best in', `${fixed(100 * chosen.share, 0)} % of resamples`],
-        ['best cut of the means', `${words[best]}, ${told(at[best])}`],
+        [`his accuracy, ${seeds} seeds`, bounds(chosen)], ['this cut is best in', `${fixed(100 * chosen.share, 0)} % of resamples`],
+        ['best cut of the means', `${words[best]}, ${bounds(at[best])}`],
       ]);
     });
   });

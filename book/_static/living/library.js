@@ -19,6 +19,8 @@
     if (!Number.isFinite(value)) return Number.isNaN(value) ? 'none' : value > 0 ? 'infinite' : '−infinite';
     return value.toFixed(digits).replace('-', '−');
   };
+  // A mean in its interval, where there is one.
+  const bounds = ({ mean, low, high }) => fixed(mean ?? NaN) + ([low, high].every(Number.isFinite) ? ` [${fixed(low)}, ${fixed(high)}]` : '');
 
   // A colour for text: halfway to the page's ink, so that it is read on light and dark ground.
   const ink = (shade) => `color-mix(in srgb, ${shade} 50%, currentColor)`;
@@ -302,7 +304,7 @@
   }
 
   globalThis.Living = {
-    element, range, limited, fixed, ink, state, slider, choice, numbers, pair, plot, network, symbol,
+    element, range, limited, fixed, bounds, state, slider, choice, numbers, pair, plot, network,
     figure(name, draw) { figures[name] = draw; },
   };
 

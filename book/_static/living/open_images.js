@@ -1,6 +1,6 @@
 // The matrix of all pairs of tasks: a click, or Enter, opens a cell.
 (() => {
-  const { figure, state, numbers, plot, element, limited, fixed } = Living;
+  const { figure, state, numbers, plot, element, limited, fixed, bounds } = Living;
   const GAIN = [230, 97, 1], LOSS = [94, 60, 153], NEAR = [[0, 34, 78], [124, 123, 120], [254, 232, 56]]; // PuOr, cividis
   const words = (task) => task.join(' or ');
   const between = (share) => {
@@ -48,7 +48,7 @@
       const side = element(opened, 'div');
       element(side, 'strong', {}, `${name}: ${words(task)}`);
       for (const each of task) {
-        const strip = element(side, 'div', { class: 'rl-strip' });
+        const strip = element(side, 'div', { class: 'rl-photographs' });
         for (const src of photographs[each] ?? []) element(strip, 'img', { src, alt: each });
       }
     };
@@ -63,7 +63,7 @@
       wall('Alice', tasks[hers]);
       wall('Bob', tasks[his]);
       show([
-        [`Bob’s accuracy with Alice, ${seeds} seeds`, fixed(mean) + (low === null ? '' : ` [${fixed(low)}, ${fixed(high)}]`)],
+        [`Bob’s accuracy with Alice, ${seeds} seeds`, bounds({ mean, low, high })],
         ...Object.entries(rivals).map(([name, values]) => [`Bob’s accuracy, ${name}`, fixed(values[his])]),
         ['gain over the random network', fixed(gain[hers][his], 3)], ['nearness of the tasks', fixed(near[hers][his])],
         ['Alice’s accuracy on her own task', fixed(alice[hers])],

@@ -1,6 +1,6 @@
 // The first screen: pairs, the network, and what Bob gets, as rho and the freeze line move.
 (() => {
-  const { figure, state, slider, numbers, pair, plot, network, element, fixed } = Living;
+  const { figure, state, slider, numbers, pair, plot, network, element, fixed, bounds } = Living;
   const METHODS = [['alice', 'reusing Alice'], ['untrained', 'Alice untrained'], ['scratch', 'Bob alone']];
 
   // drawn: pairs, as `pairs` of pairs.js takes them; names: of the blocks; cuts; table: by method [rho][cut], mean and bounds.
@@ -9,7 +9,6 @@
     const panels = element(root, 'div', { class: 'rl-plots' }), left = element(panels, 'div', { class: 'rl-scene' });
     const gallery = element(left, 'div', { class: 'rl-pairs' }), drawings = drawn.images.map(() => pair(gallery, drawn.side));
     const now = (method) => table[method][Math.round(held.values.rho)][cuts.indexOf(held.values.retrain)];
-    const told = ({ mean, low, high }) => `${fixed(mean)} [${fixed(low)}, ${fixed(high)}]`;
     const row = network(left, held, {
       names, cuts, palette, width: 330, title: 'drag the freeze line',
       words: (retrain) => `Bob retrains ${retrain} of ${names.length} blocks: accuracy ${fixed(now('alice').mean)} with Alice’s, ${fixed(now('scratch').mean)} alone`,
@@ -36,7 +35,7 @@
         curve.forEach(({ mean }, k) => axes.dot(rhos[k], mean, shade, k === at ? 7 : 3));
         axes.text(0.99, 0.31 - 0.07 * i, name, { fill: shade, 'text-anchor': 'end' });
       });
-      show(METHODS.map(([method, name]) => [name, told(now(method))]));
+      show(METHODS.map(([method, name]) => [name, bounds(now(method))]));
       axes.describe(`Bob’s accuracy at ρ ${rho}: ${METHODS.map(([method, name]) => `${name} ${fixed(now(method).mean)}`).join(', ')}.`);
     });
   });

@@ -26,14 +26,14 @@
     });
     const sliders = element(root, 'div', { class: 'rl-sliders' });
     slider(sliders, held, { key: 'rho', name: 'correlation of the labels', tex: '\\rho', plain: 'ρ', stops: rhos, play: true });
-    slider(sliders, held, { key: 'cut', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', stops: retrains, text: (k) => `${k}: ${cuts[retrains.indexOf(k)]}`, play: true });
+    slider(sliders, held, { key: 'cut', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', stops: retrains, text: (k) => `${k}: ${cuts[retrains.indexOf(k)]}`, wordy: true, play: true });
     choice(sliders, held, { key: 'which', name: 'pair', options: labels.map(([hers, his], i) => [i, `Alice’s label ${hers}, Bob’s ${his}`]) });
     const show = numbers(root, ['', 'share on Bob’s half']);
     held.listen(({ rho, cut, which }) => {
       const [i, j, k] = [Math.round(rho), Math.round(cut), Number(which)], of = shares[i][j];
       drawings.forEach(([way, draw, color], method) => {
         const share = of[way].mean ?? 0.5, most = Math.max(share, 1 - share);
-        draw(pictures[k], 255, `${names[way]}: ${fixed(share)}`, [(1 - share) / most, share / most]);
+        draw(pictures[k], 255, `${names[way]}:\n${fixed(share)}`, [(1 - share) / most, share / most]);
         color?.(maps[i][j][k][method - 1]);
       });
       show([

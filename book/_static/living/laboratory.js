@@ -18,7 +18,7 @@ Living.figure('laboratory', (root, data) => {
   const cut = () => blocks().length - held.values.retrain;
   const SLIDERS = [
     { key: 'rho', name: 'correlation of the labels', tex: '\\rho', plain: 'ρ', step: 0.05, ticks: [0, 0.25, 0.5, 0.75, 1] },
-    { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4, 5], text: retrained },
+    { key: 'retrain', name: 'blocks that Bob retrains', tex: 'k', plain: 'k', step: 1, ticks: [0, 1, 2, 3, 4, 5], text: retrained, wordy: true, most: () => blocks().length },
   ];
   const CHOICES = [
     { key: 'network', name: 'network', options: [['mlp', 'MLP, in seconds'], ['cnn', 'CNN, in a minute']] },
@@ -70,7 +70,7 @@ Living.figure('laboratory', (root, data) => {
     reset();
   }
 
-  // The slider goes as far as the larger network has blocks.
+  // A smaller network has fewer blocks to retrain.
   function fit({ network, retrain }) {
     if (retrain > NETWORKS[network].length) held.set({ retrain: NETWORKS[network].length });
   }

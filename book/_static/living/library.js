@@ -61,24 +61,33 @@
   // spec: key, name, tex, plain (the symbol in letters), min, max, step, ticks [value or [value, word]],
   // text(value) for eyes and screen readers, play: whether a button sweeps it, or 'at once'.
   // stops: the only values that there are, in place of min to ticks; then the state holds the place of one.
+  // wordy: whether the value, some words, has a line of its own.
+  // most(values): where the end depends on the state, in place of max; only ticks up to it are shown.
   function slider(parent, held, { stops, ...spec }) {
     if (stops) {
       const words = stops.map((stop) => (spec.text ?? String)(stop));
       Object.assign(spec, { min: 0, max: stops.length - 1, step: 1, ticks: stops.map((stop, i) => [i, String(stop)]), text: (place) => words[Math.round(place)] });
     }
-    const { key, name, min, max, step, ticks = [], text = (value) => fixed(value) } = spec;
-    const box = element(parent, 'div', { class: 'rl-slider' });
+    const { key, name, min, max, step, most = () => max, ticks = [], text = (value) => fixed(value) } = spec;
+    const box = element(parent, 'div', { class: `rl-slider ${spec.wordy ? 'rl-wordy' : ''}` });
     const label = element(box, 'label', {}, `${name} `);
     if (spec.tex) symbol(label, spec.tex, spec.plain);
     const shown = element(box, 'output', { 'aria-hidden': 'true' });
     const input = element(label, 'input', { type: 'range', min, max, step, 'aria-label': name });
     const marks = element(label, 'span', { class: 'rl-ticks', 'aria-hidden': 'true' });
-    for (const tick of ticks) {
-      const [at, word] = Array.isArray(tick) ? tick : [tick, String(tick)];
-      element(marks, 'span', { style: `left: ${(100 * (at - min)) / (max - min || 1)}%` }, word);
-    }
+    const mark = (end) => {
+      marks.textContent = '';
+      for (const [at, word] of ticks.map((tick) => (Array.isArray(tick) ? tick : [tick, String(tick)])))
+        if (at <= end) element(marks, 'span', { style: `left: ${(100 * (at - min)) / (end - min || 1)}%` }, word);
+    };
+    mark(max);
     input.addEventListener('input', () => held.set({ [key]: Number(input.value) }));
     held.listen((values) => {
+      const end = most(values);
+      if (Number(input.max) !== end) {
+        input.max = end;
+        mark(end);
+      }
       input.value = values[key];
       shown.textContent = text(values[key]);
       input.setAttribute('aria-valuetext', text(values[key]));
@@ -289,7 +298,7 @@
         if (frozen) axes.text(frozen / 2, at(-0.4), frozen > 1 ? 'Alice’s, frozen' : 'Alice’s', { fill: palette.alice });
         if (retrain) axes.text(frozen + retrain / 2, at(-0.4), retrain > 1 ? 'Bob retrains' : 'Bob’s', { fill: palette.bob });
         axes.line([[frozen, low], [frozen, tall ? 1.06 : 0.3]], 'currentColor', { 'stroke-width': 2, 'stroke-dasharray': '6 4' });
-        axes.dot(frozen, at(-0.19), 'currentColor', 8);
+        axes.dot(frozen, at(-0.03), 'currentColor', 8);
         svg.setAttribute('aria-valuenow', frozen);
         svg.setAttribute('aria-valuetext', words(retrain));
       },

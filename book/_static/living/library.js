@@ -234,17 +234,17 @@
       dot: (a, b, color = 'currentColor', r = 4) => element(area, 'circle', { cx: px(a), cy: py(b), r, fill: color }),
       circle: (a, b, radius, look) => element(area, 'circle', { cx: px(a), cy: py(b), r: px(x[0] + radius), fill: 'none', stroke: 'currentColor', ...look }),
       text: (a, b, words, more) => write(area, px(a), py(b), words, { ...more, fill: more?.fill ? ink(more.fill) : 'currentColor' }),
-      // Colours color(x, y) = [red, green, blue, opacity], each to 255, over the whole area.
-      field(columns, rows, color) {
+      // Colours color(x, y) = [red, green, blue, opacity], each to 255, over the whole area or a part of it.
+      field(columns, rows, color, [x0, x1] = x, [y0, y1] = y) {
         const canvas = document.createElement('canvas');
         [canvas.width, canvas.height] = [columns, rows];
         const context = canvas.getContext('2d'), image = context.createImageData(columns, rows);
         for (let j = 0; j < rows; j++) {
-          const b = y[1] - ((j + 0.5) / rows) * (y[1] - y[0]);
-          for (let i = 0; i < columns; i++) image.data.set(color(x[0] + ((i + 0.5) / columns) * (x[1] - x[0]), b), 4 * (j * columns + i));
+          const b = y1 - ((j + 0.5) / rows) * (y1 - y0);
+          for (let i = 0; i < columns; i++) image.data.set(color(x0 + ((i + 0.5) / columns) * (x1 - x0), b), 4 * (j * columns + i));
         }
         context.putImageData(image, 0, 0);
-        element(area, 'image', { width: w, height: h, preserveAspectRatio: 'none', href: canvas.toDataURL(), style: 'image-rendering: pixelated' });
+        element(area, 'image', { x: px(x0), y: py(y1), width: px(x1) - px(x0), height: py(y0) - py(y1), preserveAspectRatio: 'none', href: canvas.toDataURL(), style: 'image-rendering: pixelated' });
       },
       // A round handle to drag with mouse or finger: moved(x, y). Its variables have sliders, for the keyboard.
       handle(color, moved) {

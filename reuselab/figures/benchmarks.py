@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, drawn, light_grid, log_across
+from reuselab.figures.style import ALICE_COLOR, BOB_COLOR, INK, NARROW, drawn, light_grid, log_across
 from reuselab.runs.goals import CONTENDERS
 
 COLORS = dict(zip(CONTENDERS, (BOB_COLOR, INK, ALICE_COLOR)))
@@ -22,7 +22,7 @@ def exponent(rows: pd.DataFrame) -> float:
 def rates(rival: pd.DataFrame) -> Figure:
     """Cells a minute of each contender, a line for each network, with how many times the plain loop's."""
     works = list(dict.fromkeys(rival.work))
-    drawing = Figure(figsize=(7, 1.1 + 0.75 * len(works)))
+    drawing = Figure(figsize=(NARROW, 1.1 + 0.75 * len(works)))
     axes = drawing.subplots()
     for height, work in enumerate(works):
         for place, row in enumerate(rival[rival.work == work].itertuples()):
@@ -35,7 +35,7 @@ def rates(rival: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(works)), works)
     axes.invert_yaxis()
     log_across(axes)
-    axes.margins(x=0.15, y=0.15)
+    axes.margins(x=0.2, y=0.15)
     axes.set_xlabel("cells a minute")
     light_grid(axes, "x")
     for name, shade in COLORS.items():

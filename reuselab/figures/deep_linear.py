@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reuselab.figures.style import INK, METHOD_COLORS, REFERENCE_COLOR, drawn, log_across
+from reuselab.figures.style import INK, METHOD_COLORS, NARROW, REFERENCE_COLOR, drawn, log_across
 from reuselab.stats import interval
 from reuselab.theory import linear
 
@@ -24,7 +24,7 @@ def risks(
 
     simulated: draws of the risk, [instances, len(gammas)], for "scratch", "linear", "fine_tune".
     """
-    drawing = Figure(figsize=(8, 4.4))
+    drawing = Figure(figsize=(NARROW, 3.8))
     axes = drawing.add_subplot()
     gamma = np.linspace(min(gammas), max(gammas), 400)
     scratch = linear.scratch_limit(gamma, sigma)
@@ -56,14 +56,14 @@ def risks(
         xlim=(0, max(gammas) * 1.02),
     )
     axes.set_title(f"angle {np.rad2deg(theta):g} degrees, noise {sigma:g}")
-    axes.legend(frameon=False, fontsize=9)
+    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return drawing
 
 
 @drawn
 def scratch_risk(sigma: float) -> Figure:
     """Limit risk from scratch against gamma = n/d."""
-    drawing = Figure(figsize=(8, 3.4))
+    drawing = Figure(figsize=(NARROW, 3.2))
     axes = drawing.add_subplot()
     gamma = np.linspace(0.005, 1.995, 400)
     axes.plot(gamma, linear.scratch_limit(gamma, sigma), color=SCRATCH)
@@ -119,7 +119,7 @@ def early_stopping(stopped: pd.DataFrame, converged: float) -> Figure:
 
     stopped: columns steps, comparison, mean, low, high.
     """
-    drawing = Figure(figsize=(8, 3.8))
+    drawing = Figure(figsize=(NARROW, 3.6))
     axes = drawing.add_subplot()
     for (name, rows), shade in zip(stopped.groupby("comparison", sort=False), (SCRATCH, FINE_TUNED)):
         axes.plot(rows.steps, rows["mean"], "o-", color=shade, ms=4, label=name)

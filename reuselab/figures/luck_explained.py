@@ -24,6 +24,7 @@ from reuselab.figures.style import (
 from reuselab.theory import linear
 
 FULL = 0.3  # the gain in accuracy that is drawn as strongly as a gain of 1 in theory
+STRONG = 0.1  # likewise along the paths, where most gains are small
 
 
 @drawn
@@ -40,17 +41,17 @@ def whose(paths: Mapping[str, pd.DataFrame]) -> Figure:
     for axes, (name, means) in zip(panels, paths.items()):
         dots = _paths(axes, means)
         axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
-    drawing.colorbar(
-        dots, ax=panels[: len(paths)], label="Bob's gain over scratch", shrink=0.6, extend="both"
-    )
+    looks = {"shrink": 0.6, "extend": "both", "ticks": [-STRONG, 0, STRONG], "format": "{x:g}"}
+    drawing.colorbar(dots, ax=panels[: len(paths)], label="Bob's gain over scratch", **looks)
     return drawing
 
 
 def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
     """The paths of one image set, and what scratch has: the share in the pixels, and theory's n / d."""
     pixels, theory, most = means.pixels.mean(), means.gamma.mean(), means.kept.max()
-    axes.axhline(pixels, color=METHOD_COLORS["raw pixels"])
-    axes.axhline(theory, color=INK, ls=":", lw=1.4)
+    ends = [0.05, most + 0.12]  # the couplings' names lie beyond
+    axes.plot(ends, [pixels] * 2, color=METHOD_COLORS["raw pixels"], zorder=1)
+    axes.plot(ends, [theory] * 2, color=INK, ls=":", lw=1.4, zorder=1)
     for height, other, name in ((pixels, theory, "pixels"), (theory, pixels, "n / d")):
         above = height >= other or other - height > 0.1
         axes.text(
@@ -63,7 +64,7 @@ def _paths(axes: Axes, means: pd.DataFrame) -> PathCollection:
         axes.plot(path.kept, path.held, color=REFERENCE_COLOR, lw=1, zorder=2)
         at = max(path.held.iloc[-1], at + 0.095)
         axes.text(most + 0.2, at, f"phi = {phi:g}" if phi else f"rho = {rho:g}", va="center", fontsize=9)
-    limits = {**GAIN, "vmin": -FULL, "vmax": FULL}
+    limits = {**GAIN, "vmin": -STRONG, "vmax": STRONG}
     axes.set(ylim=(-0.04, 1.02), xticks=range(1, most + 1), xlim=(0.05, most + 1.1))
     return axes.scatter(
         means.kept, means.held, c=means.gain, s=75, edgecolors=REFERENCE_COLOR, lw=0.8, zorder=3, **limits

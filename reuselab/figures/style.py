@@ -40,6 +40,7 @@ METHOD_COLORS = {  # the last number of retrained blocks is scratch, too
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ALONE = 6.2  # inches: the most of a single column of panels, whose words are read on a phone too
+NARROW = 4.6  # where the drawing has a legend or small words
 GREEK = {
     "rho": "ρ",
     "phi": "φ",

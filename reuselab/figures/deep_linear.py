@@ -92,7 +92,7 @@ def two_forms(settings: pd.DataFrame) -> Figure:
 
     settings: a row a setting, columns label, mean, low, high, published, flow.
     """
-    drawing = Figure(figsize=(8, 0.42 * len(settings) + 1))
+    drawing = Figure(figsize=(NARROW, 0.42 * len(settings) + 1.3))
     axes = drawing.add_subplot()
     y = np.arange(len(settings))[::-1]
     axes.plot(settings.published, y, "x", color=SCRATCH, ms=9, mew=2, label="published, c = 1")
@@ -107,9 +107,11 @@ def two_forms(settings: pd.DataFrame) -> Figure:
         lw=1.2,
         label="gradient descent",
     )
-    axes.set(yticks=y, yticklabels=settings.label, xlabel="gain over scratch")
+    labels = settings.label.str.replace(", γₛ", ",\nγₛ")
+    axes.set_yticks(y, labels, fontsize=9)
+    axes.set_xlabel("gain over scratch")
     axes.axvline(0, color=REFERENCE_COLOR, lw=0.8)
-    axes.legend(frameon=False, fontsize=9, loc="best")
+    drawing.legend(loc="outside lower right", ncols=2, frameon=False, fontsize=9)
     return drawing
 
 

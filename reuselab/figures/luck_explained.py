@@ -1,6 +1,7 @@
 """The first paper's Bobs on the second paper's phase diagram."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,12 @@ def whose(paths: Mapping[str, pd.DataFrame]) -> Figure:
     for axes, (name, means) in zip(panels, paths.items()):
         dots = _paths(axes, means)
         axes.set(title=short(name), xlabel="blocks of hers that he keeps", ylabel="share of his task")
-    looks = {"shrink": 0.6, "extend": "both", "ticks": [-STRONG, 0, STRONG], "format": "{x:g}"}
+    looks: dict[str, Any] = {
+        "shrink": 0.6,
+        "extend": "both",
+        "ticks": [-STRONG, 0, STRONG],
+        "format": "{x:g}",
+    }
     drawing.colorbar(dots, ax=panels[: len(paths)], label="Bob's gain over scratch", **looks)
     return drawing
 

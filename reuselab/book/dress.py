@@ -14,12 +14,7 @@ from reuselab.book.around import Address, address
 
 A_MINUTE = 220  # words
 CAPTION = re.compile(r"<figcaption>(.*) <code>([\w.]+)</code></figcaption></figure>\Z", re.S)
-MOVES = {  # what to do with a living figure, by its name
-    "open_images": "Click a cell, or walk with the arrow keys and press Enter.",
-    "guess": "Draw your guess.",
-    "layers": "Drag the line, and move ρ.",
-}
-FIGURE = re.compile(r'data-figure="([^"]*)"')
+ASKS = re.compile(r'data-asks="([^"]+)"')  # by `living`
 VIEW = "application/vnd.jupyter.widget-view+json"
 NO_PROSE = re.compile(r"^(`{3,}|:{3,}).*?^\1|^---$.*?^---$|<[^>]*>", re.S | re.M)
 TITLE = re.compile(r"^# .*\n", re.M)
@@ -55,9 +50,8 @@ def number(outputs: list[Any], output: Any, at: int, behind: calls.Behind) -> bo
         return True
     if VIEW in data or shown.startswith('<div class="rl-living"'):
         links = _links(behind.drawing, behind.tables)
-        figure = FIGURE.search(shown)
-        told = MOVES.get(figure[1] if figure else "", "This figure moves.")
-        moves = f'<span class="rl-screen">{told}</span>'
+        asks = ASKS.search(shown)
+        moves = f'<span class="rl-screen">{asks[1] if asks else "This figure moves."}</span>'
         line = f'<p class="rl-below" id="figure-{at}">{label} {moves} {links}</p>'
         below = nbformat.v4.new_output("display_data", {"text/html": line})
         outputs.insert(outputs.index(output) + 1, below)

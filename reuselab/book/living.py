@@ -33,12 +33,12 @@ PALETTE = {
 class Living:
     """A living figure over what stands still where scripts do not run, and in print: HTML."""
 
-    def __init__(self, scripts: list[str], figure: str, still: str, given: dict[str, Any]):
+    def __init__(self, scripts: list[str], figure: str, still: str, given: dict[str, Any], asks: str = ""):
         text = html.escape(json.dumps(given | {"palette": PALETTE}, allow_nan=False))
         self.scripts = ["library", *scripts]
         self.html = (
             f'<div class="rl-living" data-scripts="{" ".join(self.scripts)}" '
-            f'data-figure="{html.escape(figure)}" data-given="{text}">'
+            f'data-figure="{html.escape(figure)}" data-asks="{html.escape(asks)}" data-given="{text}">'
             f'<div class="rl-still">{still}</div></div>'
         )
 
@@ -53,12 +53,14 @@ class Living:
         return f'<iframe style="{frame}" srcdoc="{html.escape(whole)}"></iframe>'
 
 
-def living(page: str, still: Shown, *, figure: str = "", **given: Any) -> Living:
+def living(page: str, still: Shown, *, figure: str = "", asks: str = "", **given: Any) -> Living:
     """The living figure `figure` (by default `page`) of `book/_static/living/PAGE.js`, told what is `given`.
+
+    asks: what a reader is to do, in place of "This figure moves." below it.
 
     Raises ValueError where that is no JSON: infinite or not a number.
     """
-    return Living(["formulas", page], figure or page, still._repr_html_(), given)
+    return Living(["formulas", page], figure or page, still._repr_html_(), given, asks)
 
 
 def redrawn(train: tuple[Base, Base], count: int = 6, seed: int = 1) -> dict[str, Any]:

@@ -235,6 +235,6 @@ def test_what_is_no_number_is_not_shown():
 
 def test_an_interval_that_would_be_shown_as_zero_is_said_to_be_near_it():
     assert stats.in_words((-0.0004, -0.00045, 0.0001)) == "within 0.0005 of zero"
-    assert stats.in_words((0.0, 0.0, 0.0), ".1f") == "within 0.05 of zero"
+    assert stats.in_words((0.0, 0.0, 0.0), ".1f") == "0.0 [0.0, 0.0]"
     assert stats.in_words((0.0, 0.0, 0.001)) == "+0.000 [+0.000, +0.001]"
     assert stats.in_words([0.0], "+.2f") == "+0.00"

@@ -537,7 +537,7 @@ def against_scratch(leaves: pd.DataFrame, task: str = FAR) -> str:
     if lost.empty:
         return f"loses for sure in none of {len(own)} branches"
     by = " to ".join(f"{points:.1f}" for points in dict.fromkeys((lost.min(), lost.max())))
-    return f"loses for sure in {len(lost)} of {len(own)} branches, by {by} points"
+    return f"loses {by} points for sure in {len(lost)} of {len(own)} branches"
 
 
 def disagree(leaves: pd.DataFrame) -> pd.Series:
@@ -555,7 +555,7 @@ def worth(leaves: pd.DataFrame, simple: Mapping[str, str]) -> str:
     if simple["rule"] == "the tree":
         if simple["equals"] == NO_OTHER:
             return "So far as these image sets go, its branches are worth following on sets unseen."
-        return f"It cannot be told from {simple['equals']}: nothing shows that its branches are worth more."
+        return f"The tree cannot be told from {simple['equals']}: nothing shows that its branches are worth more."
     if "the tree" in simple["equals"]:
         return "The tree, chosen on other image sets, cannot be told from it."
     apart = int(disagree(leaves).sum())

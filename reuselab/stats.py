@@ -103,10 +103,15 @@ def few(counts: Mapping[str, int], fewest: int = FEWEST) -> str:
 
 
 def in_words(interval: Sequence[float], form: str = "+.3f") -> str:
-    """(mean, low, high) as "+0.012 [+0.001, +0.020]", or a mean alone; what is not a number is not shown."""
+    """(mean, low, high) as "+0.012 [+0.001, +0.020]", or a mean alone; what is not a number is not shown.
+
+    An interval of differences (`form` has signs) is said to be near zero where each number rounds to it.
+    """
     mean, *bounds = interval
     if np.isnan(mean):
         return "nothing to compare"
+    if len(bounds) and form.startswith("+") and all(float(f"{number:{form}}") == 0 for number in interval):
+        return f"within {10.0 ** -int(form[-2]) / 2:g} of zero"
     shown = [f"{bound:{form}}" for bound in bounds if not np.isnan(bound)]
     return f"{mean:{form}}" + (f" [{', '.join(shown)}]" if shown else "")
 

@@ -231,3 +231,10 @@ def test_what_is_no_number_is_not_shown():
     assert stats.in_words((0.5, 0.25, 0.75)) == "+0.500 [+0.250, +0.750]"
     assert stats.in_words((0.5, np.nan, np.nan)) == "+0.500"
     assert stats.in_words([np.nan]) == "nothing to compare"
+
+
+def test_an_interval_that_would_be_shown_as_zero_is_said_to_be_near_it():
+    assert stats.in_words((-0.0004, -0.00045, 0.0001)) == "within 0.0005 of zero"
+    assert stats.in_words((0.0, 0.0, 0.0), ".1f") == "0.0 [0.0, 0.0]"
+    assert stats.in_words((0.0, 0.0, 0.001)) == "+0.000 [+0.000, +0.001]"
+    assert stats.in_words([0.0], "+.2f") == "+0.00"

@@ -82,7 +82,7 @@ SMALL = """
 :::{admonition} Built at the preset smoke
 :class: warning
 Small runs that test the machinery: what a page's own run says means little.
-The verdicts of the evidence are those of any book.
+The verdicts of the evidence are the same in every build.
 `make book` builds the book at the preset quick.
 :::
 """

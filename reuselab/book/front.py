@@ -25,14 +25,16 @@ from reuselab.figures.style import STYLE
 README = places.SOURCES / "README.md"
 MARKED = re.compile(r"(?<=<!-- make readme: begin -->\n).*(?=<!-- end -->)", re.S)
 PICTURE = "book/_static/question-{}.svg"
+MUTANTS = places.SOURCES / "results" / "mutants.csv"
 MODES = {"light": "#1f2328", "dark": "#e6edf3"}
 # The picture's claim and image set, and the cut that it shows.
 CLAIM, SET, RETRAIN = "A2", "turned", 2
 
 
 def write(folder: Path) -> None:
-    """The parts that book/intro.md includes, into the book's staged `folder`."""
+    """The parts that book/intro.md and book/reading.md include, into the book's staged `folder`."""
     parts = {"found.md": found(), "picture.html": picture(), "map.md": "\n".join(cards())}
+    parts["mutants.md"] = noticed(pd.read_csv(MUTANTS))
     for name, text in parts.items():
         (folder / name).write_text(text + "\n")
 
@@ -43,6 +45,13 @@ def found() -> str:
         f"1. {words.plain(sentences)} {{doc}}`../notebooks/{page}`" for page, sentences in words.headlines()
     ]
     return "\n".join(told)
+
+
+def noticed(faults: pd.DataFrame) -> str:
+    """How many faults (rows of results/mutants.csv) the pages' numbers told, and which they missed."""
+    missed = words.plain("; ".join(faults.fault[~faults.noticed]))
+    told = f"They told {faults.noticed.sum()} of {len(faults)} faults."
+    return f"{told} Missed: {missed}." if missed else told
 
 
 # The picture.

@@ -37,6 +37,10 @@ from reuselab.runs.study import machine
 NOTEBOOKS = places.SOURCES / "notebooks"
 PRESETS = ("smoke", "quick", "paper")
 STARTED = time.perf_counter()
+UNDECIDED = (
+    "Undecided: the effect is neither surely large enough to matter nor surely smaller, so its interval may "
+    "lie above zero; or fewer than 95 % of the resamples of the seeds agree."
+)
 
 
 def pages() -> list[str]:
@@ -136,14 +140,18 @@ def in_one_minute(name: str) -> HTML:
 def _claim_in_one_minute(claim: str) -> str:
     told = words.findings(claim)
     found = "".join(
-        f"<li>{words.mark(one.verdict)} {html.escape(typeset(one.sentence))}</li>" for one in told
+        f"<li>{words.mark(one.verdict)} {html.escape(typeset(one.sentence))}</li>"
+        for finding in told
+        for one in finding.parts or (finding,)
     )
     uses = [
         f"{one.where[0].upper()}{one.where[1:]}: {one.use[0].lower()}{one.use[1:]}" for one in told if one.use
     ]
     meaning = _entry("If you reuse networks", " ".join(uses)) if uses else ""
     claimed = _entry(f"The claim ({claim})", words.words(claim).said)
-    return f"{claimed}<p><strong>What we found.</strong></p><ul>{found}</ul>{meaning}"
+    more = html.escape(words.beside(claim, intervals=True))
+    more = f"<p>{more}</p>" if more else ""
+    return f"{claimed}<p><strong>What we found.</strong></p><ul>{found}</ul>{more}{meaning}"
 
 
 def _entry(title: str, text: str) -> str:
@@ -156,7 +164,7 @@ def show_evidence(*claims: str) -> Styler:
     board = evidence.board(*claims)
     if len(claims) == 1:
         board = board.drop(columns="claim")
-    return show(board, kind="facts").set_caption(f"The evidence: {verdicts}.")
+    return show(board, kind="facts").set_caption(f"The evidence: {verdicts}. {UNDECIDED}")
 
 
 def show_claims(rows: pd.DataFrame, name: str) -> Styler:

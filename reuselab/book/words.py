@@ -100,7 +100,7 @@ WORDS = {
         "formulas.",
         "the simulated errors lie on the formulas",
         "the simulated errors miss the formulas by more than the margin",
-        "In this model, what reuse will bring can be computed before anything is trained.",
+        "What reuse will bring can be computed before anything is trained.",
         "Use the formulas only where the page shows that they fit.",
     ),
     "B2": Words(
@@ -210,16 +210,24 @@ HEADLINES = (
         "Bob does no better the more the pixels of the two images correlate",
     ),
 )  # fmt: skip
+# The words for a part of a claim.
+PARTS = {what: Words("", holds, fails) for _, what, holds, fails in HEADLINES if what}
+# A claim, and the part of its evidence whose effect stands beside its own.
+BESIDE = ("A2", "rises with rho, Bob's pairs too")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found with one verdict: on which image sets, in a sentence, and what that is good for."""
+    """What was found with one verdict: on which image sets, in a sentence, and what that is good for.
+
+    parts: what was found on each part, where the verdicts on these differ and every part has words.
+    """
 
     verdict: str
     where: str
     sentence: str
     use: str = ""
+    parts: "tuple[Finding, ...]" = ()
 
 
 def words(claim: str) -> Words:
@@ -257,7 +265,26 @@ def headlines() -> Iterator[tuple[str, str]]:
         if verdicts and told < FIRST:
             told += 1
             groups = _grouped(parts, verdicts, Words("", holds, fails), intervals=False)
-            yield registry.CLAIMS[claim].page, " ".join(group.sentence for group in groups)
+            sentences = [group.sentence for group in groups]
+            sentences += [beside(claim, "+.2f")] if what == "rises with rho" else []
+            yield registry.CLAIMS[claim].page, " ".join(filter(None, sentences))
+
+
+def beside(claim: str, form: str = "+.3f", *, intervals: bool = False) -> str:
+    """What `BESIDE` says beside the effect of its claim, in a sentence; "" for any other claim."""
+    table = evidence.judged(registry.CLAIMS[claim].page)
+    rows = table[(table.what == BESIDE[1]) & (table.verdict != evidence.NOT_RUN)]
+    if claim != BESIDE[0] or rows.empty:
+        return ""
+    effects = [
+        f"{stats.in_words(row[['mean', 'low', 'high'] if intervals else ['mean']], form)} "
+        f"{PLACES.get(row.set, f'on {row.set}')}"
+        for _, row in rows.iterrows()
+    ]
+    return (
+        "All this is measured with Bob's own pairs at ρ = 0. Where they are as correlated as hers, the rise "
+        f"is {listed(effects)}."
+    )
 
 
 def _grouped(
@@ -283,13 +310,20 @@ def _grouped(
         }[verdict]
         open_question = "this is undecided"
         use = {"holds": told.if_holds, "does not hold": told.if_fails}.get(verdict, "")
-        yield Finding(verdict, listed(places), f"{sentence[0].upper()}{sentence[1:]}{last}.", use)
+        own = parts[parts.set.isin(sets)]
+        each: list[Finding] = []
+        if own.verdict.nunique() > 1 and set(own.what) <= set(PARTS):
+            for what, rows in own.groupby("what", sort=False):
+                each += _grouped(rows, dict(zip(rows.set, rows.verdict)), PARTS[str(what)])
+        sentence = f"{sentence[0].upper()}{sentence[1:]}{last}."
+        yield Finding(verdict, listed(places), sentence, use, tuple(each))
 
 
 def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
     """The effect on one image set, in brackets; of several parts how many share the verdict, and the least.
 
-    Where many parts hold, none of them is named; without `intervals`, several parts have no effect.
+    The others stand there with verdicts of their own, where they are few. Where many parts hold, none of them
+    is named; without `intervals`, several parts have no effect.
     """
     if verdict == evidence.NOT_RUN or parts.empty or (len(parts) > 1 and not intervals):
         return ""
@@ -301,9 +335,12 @@ def _effect(parts: pd.DataFrame, verdict: str, *, intervals: bool) -> str:
     effect = stats.in_words((mean, low, high)) if intervals else f"{mean:+.2f}"
     if len(parts) == 1:
         return f" ({effect})"
-    held = parts.what[parts.verdict == "holds"] if verdict != "holds" and len(parts) < 4 else []
-    rest = f"; {listed(list(held))}: holds" if len(held) else ""
-    return f" ({len(alike)} of {len(parts)} parts; {least.what}: {effect}{rest})"
+    fails = {"does not hold": "fails" if len(alike) == 1 else "fail"}.get(verdict, verdict)
+    count = f"{counted(len(alike), 'part')} of {len(parts)} {fails}" if verdict != "holds" else "both parts"
+    which = ":" if len(alike) == 1 else "; the least:"
+    others = parts[(parts.verdict != verdict) & (len(parts) < 4)]
+    rest = [f"; {what}: {other}" for what, other in zip(others.what, others.verdict)]
+    return f" ({count}{which} {least.what}, {effect}{''.join(rest)})"
 
 
 def listed(names: list[str]) -> str:

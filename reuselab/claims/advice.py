@@ -225,6 +225,9 @@ def points(row: pd.Series, *names: str) -> str:
     return stats.in_words([round(value, 1) + 0.0 for value in values], ".1f")
 
 
+NO_OTHER = "no other rule"
+
+
 def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     """The rule with the least mean regret, in words: rule, regret, reached (the goal, in points), equals.
 
@@ -235,7 +238,7 @@ def headline(regret: pd.DataFrame, goal: float) -> dict[str, str]:
     equals = [
         rule for rule in told.rule[1:] if not interval((means[rule] - means[least.rule]).dropna())[1] > 0
     ]
-    words = ", ".join(equals) or "no other rule"
+    words = ", ".join(equals) or NO_OTHER
     return {
         "rule": least.rule,
         "regret": points(least),
@@ -482,8 +485,10 @@ def rests_on() -> pd.DataFrame:
         judged = evidence.judged(registry.CLAIMS[claim].page)
         found = judged[judged.what == part].groupby("verdict", sort=False)["set"].agg(", ".join)
         words = "; ".join(f"{verdict} on {sets}" for verdict, sets in found.items())
+        decides = judged.decides[judged.what == part].any()
+        named = claim if decides else f"a part of {claim}'s evidence"
         told.append(
-            {"Bob's task": task, "claim": claim, "tested": part, "evidence": words or evidence.NOT_RUN}
+            {"Bob's task": task, "claim": named, "tested": part, "evidence": words or evidence.NOT_RUN}
         )
     return pd.DataFrame(told)
 
@@ -510,15 +515,29 @@ def with_labels(rows: pd.DataFrame, *sizes: int) -> pd.DataFrame:
 def when_not(leaves: pd.DataFrame) -> str:
     """When not to reuse, in a sentence: the leaves in which the best way to reuse gains nothing for sure."""
     less, unsure = leaves[leaves.gain_high < 0], leaves[(leaves.gain_low <= 0) & (leaves.gain_high >= 0)]
-    told = [
-        f"{words}: {'; '.join(f'{leaf.task}, {leaf.labels} images' for leaf in part.itertuples())}."
-        for words, part in (
-            ("Scratch wins, so do not reuse", less),
-            ("Reuse cannot be told from scratch", unsure),
-        )
-        if len(part)
-    ]
+    whole = leaves.task.value_counts()
+    told = []
+    for words, part in (
+        ("Scratch wins, so do not reuse", less),
+        ("Reuse cannot be told from scratch", unsure),
+    ):
+        tasks = [
+            f"{task}, "
+            + (f"{' or '.join(labels)} images" if len(labels) < whole[task] else "with any number of images")
+            for task, labels in part.groupby("task", sort=False).labels
+        ]
+        told += [f"{words}: {'; '.join(tasks)}."] if tasks else []
     return " ".join(told) or "In every branch the best way to reuse beats scratch."
+
+
+def against_scratch(leaves: pd.DataFrame, task: str = FAR) -> str:
+    """In how many leaves of a task the best way to reuse loses to scratch for sure, in words."""
+    own = leaves[leaves.task == task]
+    lost = -100 * own.gain[own.gain_high < 0]
+    if lost.empty:
+        return f"loses for sure in none of {len(own)} branches"
+    by = " to ".join(f"{points:.1f}" for points in dict.fromkeys((lost.min(), lost.max())))
+    return f"loses {by} points for sure in {len(lost)} of {len(own)} branches"
 
 
 def disagree(leaves: pd.DataFrame) -> pd.Series:
@@ -534,7 +553,9 @@ def advised(leaf: pd.Series) -> str:
 def worth(leaves: pd.DataFrame, simple: Mapping[str, str]) -> str:
     """In a sentence, whether the tree is worth its branches; simple: the `headline` with "the tree" in it."""
     if simple["rule"] == "the tree":
-        return "So the branches of the tree are worth following on image sets that they were not chosen on."
+        if simple["equals"] == NO_OTHER:
+            return "So far as these image sets go, its branches are worth following on sets unseen."
+        return f"The tree cannot be told from {simple['equals']}: nothing shows that its branches are worth more."
     if "the tree" in simple["equals"]:
         return "The tree, chosen on other image sets, cannot be told from it."
     apart = int(disagree(leaves).sum())

@@ -325,13 +325,34 @@ def where_right(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def extremes(right: pd.DataFrame) -> dict[str, str]:
-    """Where theory tells the sign most and least often, in words; right: of `where_right`."""
-    share = right["told right"].str.split().str[0].astype(float)
+    """Where theory tells the sign most and least often, in words; right: of `where_right`.
+
+    Of rows that share the extreme the first is named, and the others are counted.
+    """
+    share = _told_right(right)
     told = {}
     for name, at in (("most", share.idxmax()), ("least", share.idxmin())):
         images, network, pairs, ratio, *_ = right.loc[at]
         cuts = f"{share[at]:.2f} of the cuts of the {network} on {images}"
-        told[name] = f"{cuts} with {pairs} pairs, n / d = {ratio:.2g}"
+        ties = int((share == share[at]).sum()) - 1
+        more = f" (and as often in {ties} other row{'s' * (ties > 1)} of the table)" if ties else ""
+        told[name] = f"{cuts} with {pairs} pairs, n / d = {ratio:.2g}{more}"
+    return told
+
+
+def _told_right(right: pd.DataFrame) -> pd.Series:
+    """The shares of `where_right`, as numbers."""
+    return right["told right"].str.split().str[0].astype(float)
+
+
+def answers(right: pd.DataFrame) -> dict[str, str]:
+    """What the page's questions get for an answer; right: of `where_right`."""
+    told = {}
+    for name, column in {"network": "network", "pairs": "Bob's pairs"}.items():
+        means = _told_right(right).groupby(right[column]).mean()
+        what = "{}" if name == "network" else "{} pairs"
+        listed = ", ".join(f"{mean:.2f} with {what.format(key)}" for key, mean in means.items())
+        told[name] = f"So far theory tells the sign of this share of the cuts, mean over rows: {listed}."
     return told
 
 

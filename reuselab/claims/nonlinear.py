@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reuselab import stats
@@ -161,9 +162,16 @@ def slopes(decay: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
 
 def answers(table: pd.DataFrame, setting: relu.Setting) -> dict[str, str]:
     """What the page's questions get for an answer. table: rows of `relu.transfer`, at the highest overlap."""
-    source = relu.teacher(setting.d, setting.teacher_width, 0)
+    seeds = sorted({int(seed) for seed in table.seed})
+    sources = {seed: relu.teacher(setting.d, setting.teacher_width, seed) for seed in seeds}
     left, replaced = (
-        relu.overlap(relu.ablated(source, 0.5, 0, replace=replace), source.w) for replace in (False, True)
+        np.mean(
+            [
+                relu.overlap(relu.ablated(source, 0.5, seed, replace=replace), source.w)
+                for seed, source in sources.items()
+            ]
+        )
+        for replace in (False, True)
     )
     near = table[table.mu == table.mu.min()]
     few, many = near[near.n == near.n.min()], near[near.n == near.n.max()]
@@ -176,7 +184,7 @@ def answers(table: pd.DataFrame, setting: relu.Setting) -> dict[str, str]:
     return {
         "replace": (
             f"An overlap of {left:.2f}, for the source's neurons span the target still. With new neurons in "
-            f"their place {replaced:.2f} is left."
+            f"their place {replaced:.2f} is left, mean over seeds."
         ),
         "random": (
             f"{said}: with {near.n.min():,} samples and the highest overlap it takes "

@@ -58,6 +58,23 @@ def test_a_claims_words_follow_its_verdict(claim, decide):
         assert f"</span> {verdict}</span>" in box
 
 
+def test_a_box_tells_each_part_where_their_verdicts_differ(monkeypatch):
+    rows = pd.DataFrame({"what": ["lower layers at rho = 0", "best number tells rho"]})
+    rows = rows.assign(verdict=["holds", "undecided"], claim="A4", set="digits", decides=True)
+    monkeypatch.setattr(evidence, "judged", lambda *_: rows.assign(mean=0.25, low=0.15, high=0.35))
+    finding, *_ = words.findings("A4")
+    assert finding.verdict == "undecided"
+    assert [part.verdict for part in finding.parts] == ["holds", "undecided"]
+    box = pages.in_one_minute("layers").data
+    assert all(part.sentence.replace("'", "&#x27;") in box for part in finding.parts)
+    assert finding.sentence not in box
+
+
+def test_the_larger_rise_stands_beside_the_smaller():
+    for told in (pages.in_one_minute("task_correlation").data, front.found(), front.readme()):
+        assert "own pairs at" in told and "as correlated as hers, the rise is" in told.replace("\\", "")
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_advice_is_given_only_where_something_was_decided_and_goes_on_after_a_colon(claim, decide):
     told, page = words.words(claim), registry.CLAIMS[claim].page

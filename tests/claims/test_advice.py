@@ -101,7 +101,9 @@ def test_the_headline_holds_the_goal_against_the_interval(goal, words):
 
 def test_the_sentence_on_the_tree_follows_its_regret():
     leaves = pd.DataFrame({"here": [0.01, 0.02], "regret": [0.2, 0.02]})
-    assert "worth following" in advice.worth(leaves, {"rule": "the tree", "equals": ""})
+    assert "worth following" in advice.worth(leaves, {"rule": "the tree", "equals": advice.NO_OTHER})
+    told = advice.worth(leaves, {"rule": "the tree", "equals": "always scratch"})
+    assert "cannot be told from always scratch" in told and "worth following" not in told
     assert "cannot be told" in advice.worth(leaves, {"rule": "always half", "equals": "the tree"})
     assert "1 of 2 lose over 5 points" in advice.worth(leaves, {"rule": "always half", "equals": "no other"})
 
@@ -111,7 +113,7 @@ def test_a_branch_in_which_reuse_gains_nothing_is_named_and_so_is_one_that_canno
     told = advice.when_not(leaves.assign(gain_low=[-0.2, -0.1, 0.1], gain_high=[-0.1, 0.1, 0.2]))
     assert told == (
         "Scratch wins, so do not reuse: near, many images. "
-        "Reuse cannot be told from scratch: far, few images."
+        "Reuse cannot be told from scratch: far, with any number of images."
     )
 
 

@@ -128,6 +128,9 @@ def test_where_theory_is_right_most_and_least_is_told_in_words():
     told = luck_explained.extremes(right)
     assert told["most"] == "1.00 of the cuts of the mlp on a with 50 pairs, n / d = 0.5"
     assert told["least"].startswith("0.00 of the cuts of the mlp on b")
+    alike = luck_explained.extremes(luck_explained.where_right({"a": planted(), "b": planted()}))
+    assert alike["most"].endswith("(and as often in 1 other row of the table)")
+    assert "0.50 with mlp" in luck_explained.answers(right)["network"]
 
 
 def test_in_the_exact_case_both_papers_agree():

@@ -187,7 +187,7 @@ def _text(value: Any) -> str:
 
 def _row(line: dict[str, str]) -> Row:
     """The row of one line, whose parameters, written apart for people, must be those of its cell."""
-    code, images, provenance, cell = (_unquoted(name, line[name]) for name in LABELS)
+    code, images, provenance, cell = (_label(name, line[name]) for name in LABELS)
     parameters = schema.parameters(cell)
     measures = {
         name: _value(text) for name, text in line.items() if name not in parameters and name not in LABELS
@@ -202,9 +202,14 @@ def _row(line: dict[str, str]) -> Row:
     return row
 
 
-def _unquoted(name: str, text: str) -> str:
+def unquoted(text: str) -> str:
+    """The text that `harmless` made `text` of."""
+    return json.loads(text) if text.startswith('"') else text
+
+
+def _label(name: str, text: str) -> str:
     try:
-        return json.loads(text) if text.startswith('"') else text
+        return unquoted(text)
     except ValueError:
         raise ValueError(f"{name} must be a text, or one in quotes as JSON, not {shorten(text)}") from None
 

@@ -6,11 +6,11 @@ plain loop has all cores, and the numbers of threads and DataLoader workers that
 work, a check that it runs.
 """
 
-import argparse
 import itertools
 import multiprocessing
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -22,16 +22,19 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import click
 import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bench_study, plain
-from reuselab import stats
+from reuselab import guard, places, stats
+from reuselab.check import Failed, known
 from reuselab.experiment import bases, models, pairs, train
 from reuselab.experiment import cell as cells_
 from reuselab.experiment.cell import Cell
+from reuselab.runs import exchange
 from reuselab.runs.goals import CONTENDERS, ENGINE, ONE, PLAIN
 from reuselab.runs.study import cores, grid, machine, study
 
@@ -73,25 +76,33 @@ def cells_of(work: Mapping[str, Any], device: str, *, few: bool = False) -> list
 
 
 def apart(function: Callable[..., Any], *args: Any) -> Any:
-    """`function(*args)` in a process of its own, which ends with this call however that ends."""
+    """`function(*args)` in a process of its own, which ends with this call however that ends.
+
+    Raises Failed, with what was raised there.
+    """
     context = multiprocessing.get_context("spawn")
     heard, told = context.Pipe(duplex=False)
     process = context.Process(target=_tell, args=(told, function, args))
     process.start()
     told.close()
     try:
-        answer = heard.recv()
+        answer, why = heard.recv()
         process.join()
-        return answer
     except EOFError:
-        raise RuntimeError("a contender died in its process") from None
+        raise Failed("a contender died in its process") from None
     finally:
         process.kill()
         process.join()
+    if why:
+        raise Failed(f"a contender failed: {why}")
+    return answer
 
 
 def _tell(told: Any, function: Callable[..., Any], args: Sequence[Any]) -> None:
-    told.send(function(*args))
+    try:
+        told.send((function(*args), ""))
+    except Exception as error:
+        told.send((None, f"{type(error).__name__}: {error}"))
 
 
 def contend(who: str, some_cells: list[Cell]) -> dict[str, Any]:
@@ -327,32 +338,41 @@ def provenance(device: str) -> dict[str, Any]:
     return machine(device) | now | {"load": round(os.getloadavg()[0], 1)}
 
 
-def main() -> None:
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("parts", nargs=-1, metavar="[PART]...")
+@click.option("--few", is_flag=True, help="a hundredth of the work: a check that it runs")
+@click.option("--keep", is_flag=True, help="keep the tables in results")
+def main(parts: tuple[str, ...], few: bool, keep: bool) -> None:  # noqa: FBT001
+    """The engine against the plain loop. Each PART is study, cost or a network; by default all are done."""
     device = train.device().type
-    parts = ["study", "cost", *works(device)]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} [default: all]")
-    parser.add_argument("--few", action="store_true", help="a hundredth of the work: a check that it runs")
-    parser.add_argument("--keep", action="store_true", help="keep the tables in results")
-    given = parser.parse_args()
-    if strange := set(given.parts) - set(parts):
-        parser.error(f"no part is called {', '.join(sorted(strange))}")
     folder = RESULTS / ("bench" if device == "cpu" else "gpu")
-    print(", ".join(f"{name}: {value}" for name, value in provenance(device).items()), flush=True)
-    for name in given.parts or parts:
+    every = ["study", "cost", *works(device)]
+    try:
+        for name in parts:
+            known("part", name, every)
+        if keep:
+            places.writable(folder)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(", ".join(f"{name}: {value}" for name, value in provenance(device).items()))
+    for name in parts or every:
         if name == "study":
-            tables = {name: apart(partial(bench_study.table, few=given.few))}
+            tables = {name: apart(partial(bench_study.table, few=few))}
         elif name == "cost":
-            tables = {name: cost(device, few=given.few)}
+            tables = {name: cost(device, few=few)}
         else:
-            tables = dict(zip((f"rival_{name}", f"seconds_{name}"), rival(name, device, few=given.few)))
+            tables = dict(zip((f"rival_{name}", f"seconds_{name}"), rival(name, device, few=few)))
         for title, table in tables.items():
             told = table.drop(columns=provenance(device), errors="ignore")
-            print(f"\n{title}\n{told.round(3).to_string(index=False)}", flush=True)
-            if given.keep:
-                folder.mkdir(parents=True, exist_ok=True)
-                table.to_csv(folder / f"{title}.csv", index=False, float_format="%.4g")
+            click.echo(f"\n{title}\n{told.round(3).to_string(index=False)}")
+            if keep:
+                exchange.write(table.map(_short), folder / f"{title}.csv")
+
+
+def _short(value: Any) -> Any:
+    """A number at four digits."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard.guarded(partial(main, standalone_mode=False)))

@@ -339,6 +339,11 @@ def _check(images: Tensor, labels: Tensor) -> None:
         )
     if not torch.isfinite(images.float()).all():
         raise ValueError("images must be finite numbers")
+    enough(labels)
+
+
+def enough(labels: Tensor) -> None:
+    """Refuse labels of images that are too few to advise by."""
     if labels.is_floating_point() or len(labels) == 0 or labels.min() < 0:
         raise ValueError("labels must be whole numbers from 0")
     counts = labels.bincount()

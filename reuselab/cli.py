@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,14 +203,14 @@ def export(file: Path) -> None:
 def export_network(file: Path, given: tuple[tuple[str, str], ...]) -> None:
     """Train an Alice and a Bob, and write them as FILE, JSON, for the book's laboratory."""
     from reuselab.book import laboratory
+    from reuselab.runs import exchange
 
     with _refusals():
         cell = laboratory.checked(_values(given))
-        try:
-            file.open("a").close()
-        except OSError as error:
-            raise ValueError(f"cannot write {file}: {error.strerror}") from None
-    file.write_text(laboratory.export(cell))
+        exchange.probe(file)
+    told = laboratory.export(cell)
+    with exchange.whole(file) as part:
+        part.write_text(told)
     click.echo(f"Alice and Bob are in {file}")
 
 
@@ -288,6 +287,7 @@ def advise(
         if (len(files) > 1) != candidates or (files and not candidates):
             raise ValueError("--candidates takes two FILEs or more, and nothing else takes any")
         photographs = given.photographs(folder, side)
+        advisor.enough(photographs.labels)
         if candidates:
             assert network
             teachers = {str(file): given.from_file(network, file, side) for file in files}
@@ -297,17 +297,13 @@ def advise(
             )
             click.echo(ranked.round(3).to_string(index=False))
             return click.echo(f"Take {ranked.alice[0]}: its features suit these photographs best.")
+        places.writable(out)
         if alice:
             teacher = given.of_ours(alice)
         elif weights:
             teacher = given.from_file(network or "", weights, side)
         else:
             teacher = given.imagenet(network or "", side)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=out).close()
-        except OSError as error:
-            raise ValueError(f"cannot write into {out}: {error.strerror}") from None
         told = advisor.advise(teacher.net, teacher.shown(photographs), photographs.labels, budget=budget)
     click.echo(told.table.round(3).to_string(index=False))
     click.echo(told.sentence)
@@ -381,11 +377,7 @@ def fetch(name: str, folder: Path | None, classes: str | None, images: int | Non
             raise ValueError(f"--classes and --images are for openimages; {name} is fetched whole")
         check.integer(1, 100_000)("--images", images := 200 if images is None else images)
         root = folder or bases.folder()
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=root).close()
-        except OSError as error:
-            raise ValueError(f"cannot write into {root}: {error.strerror}") from None
+        places.writable(root)
         if name == "openimages":
             state = openimages.fetch(root / sets.SETS[name].place, wanted, images)
         else:

@@ -82,7 +82,7 @@ def from_file(name: str, path: Path, side: int) -> Teacher:
     """torchvision's classifier `name` with the tensors of a safetensors file, for any number of classes.
 
     Raises ValueError, in one line, for an unknown name, a file that is no safetensors file (a pickle is never
-    opened), and tensors that do not fit the network.
+    opened), and tensors that do not fit the network or are not finite.
     """
     known("network", name, zoo.names())
     shape = (3, side, side)
@@ -96,12 +96,17 @@ def from_file(name: str, path: Path, side: int) -> Teacher:
     last = [layer for layer, m in _skeleton(name, shape).named_modules() if isinstance(m, zoo.WEIGHTED)][-1]
     if f"{last}.weight" not in tensors:
         raise ValueError(f"{path} does not fit {name}: it has no {last}.weight")
+    if 0 in (tensors[f"{last}.weight"].ndim, tensors[f"{last}.weight"].numel()):
+        raise ValueError(f"{path} does not fit {name}: its {last}.weight is of no class")
     net = zoo.whole(name, shape, len(tensors[f"{last}.weight"]))
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split("\n")[1:2]).strip()
         raise ValueError(f"{path} does not fit {name}: {reason[:200]}") from None
+    for key, tensor in net.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{path} holds numbers in {key} that are not finite")
     colours = COLOURS.get(hashlib.sha256(content).hexdigest(), IMAGENET_COLOURS)
     return Teacher(Network(zoo.cut(net)), shape, *colours)
 

@@ -7,6 +7,7 @@ many seconds; rows.parquet holds the pages' rows, for `reuselab import`.
 """
 
 import ast
+import fcntl
 import json
 import os
 import re
@@ -219,13 +220,18 @@ def drill(
 ) -> bool:
     """Do what is left of the stages, for so many minutes if any are given; whether none is left.
 
-    What is done stays. A stage that was cut goes on with the rows that it kept; one that is cut twice without
-    a new row needs longer than a slice, and has failed. One that lacks its images or a package is tried again
-    in each call, a failed one where `retry_failed` says so. Raises Failed at the end, when a stage failed.
+    What is done stays, a page's stage at its preset. A stage that was cut goes on with the rows that it kept;
+    one that is cut twice without a new row needs longer than a slice, and has failed. One that lacks its
+    images or a package is tried again in each call, a failed one where `retry_failed` says so. Raises Failed
+    at the end, when a stage failed; ValueError, in one line before any work, where it cannot go on in `out`.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        return _drill(out, device, preset, minutes, retry_failed=retry_failed)
+
+
+def _drill(out: Path, device: str, preset: str, minutes: float | None, *, retry_failed: bool) -> bool:
     log, runs = out / "stages.csv", stages(device, preset)
-    told = pd.read_csv(log, index_col="stage", keep_default_na=False).T.to_dict() if log.exists() else {}
+    told = _told(log, preset) if log.exists() else {}
     settled = (DONE,) if retry_failed else (DONE, FAILED)
     left = [name for name in runs if told.get(name, {}).get("status") not in settled]
     with suppress(Over), _rows_of(out) as kept_rows, _slice(minutes):
@@ -242,6 +248,28 @@ def drill(
     if failed := [name for name in runs if told[name]["status"] == FAILED]:
         raise Failed(f"{', '.join(failed)} failed, as {log} says; `--retry-failed` tries them again")
     return True
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other drills out of a folder that can be written."""
+    with (places.writable(out) / ".drill").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another drill is at work in {out}: wait until it ends") from None
+        yield
+
+
+def _told(log: Path, preset: str) -> dict[str, dict[str, Any]]:
+    """What became of each stage, but for pages at another preset."""
+    try:
+        table = pd.read_csv(log, keep_default_na=False, dtype={"seconds": float, "kept": int})
+        table = exchange.with_texts(table, exchange.unquoted).set_index("stage")
+        table[["status", "why", "seconds", "kept"]]
+        return table[~table.index.str.startswith("page_") | (table.preset == preset)].T.to_dict()
+    except (ValueError, KeyError, AttributeError):
+        raise ValueError(f"{log} is damaged: move it away, and all stages begin again") from None
 
 
 def _stage(
@@ -271,9 +299,12 @@ def _made(device: str) -> dict[str, str]:
 def _rows_of(out: Path) -> Iterator[Callable[[], int]]:
     """Begin with the rows in `out`, and write all there at the end; gives how many are kept."""
     rows = out / "rows.parquet"
+    try:
+        before = exchange.read(rows) if rows.exists() else []
+    except ValueError as error:
+        raise ValueError(f"{error}; move it away, and its rows are computed again") from None
     with Store() as store:
-        if rows.exists():
-            store.add(exchange.read(rows), exchange.TOLERANCE)
+        store.add(before, exchange.TOLERANCE)
         try:
             yield lambda: store.counts()["done"]
         finally:
@@ -297,7 +328,7 @@ def _slice(minutes: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, usual)
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--minutes", type=float, metavar="N", help="stop after N minutes, exit status 75 [default: never]"
 )
@@ -317,7 +348,11 @@ def main(minutes: float | None, preset: str, retry_failed: bool) -> None:  # noq
         return
     sys.path.append(str(places.CHECKOUT))  # where benchmarks are
     os.environ["REUSELAB_HOME"] = str(places.made() / "gpu")  # other rows would be taken for a GPU's
-    if not drill(OUT, "cuda", preset, minutes, retry_failed=retry_failed):
+    try:
+        done = drill(OUT, "cuda", preset, minutes, retry_failed=retry_failed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if not done:
         click.echo("The slice is over: the same command goes on.")
         raise click.exceptions.Exit(AGAIN)
 

@@ -36,6 +36,16 @@ def has_room_for_sockets(folder: str) -> bool:
     return len(os.fsencode(folder)) <= 70
 
 
+def writable(folder: Path) -> Path:
+    """`folder`, made where it is not there. ValueError, in one line, where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"cannot write into {folder}: {error.strerror}") from None
+    return folder
+
+
 def regular(path: Path) -> Path:
     """`path`, to be opened. Raises OSError where a pipe is there, which would be waited for, or a device."""
     if path.exists() and not path.is_file():

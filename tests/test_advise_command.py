@@ -12,9 +12,9 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from reuselab import advisor, cli
+from reuselab import advisor, cli, given
 from reuselab.given import COLOURS
 from reuselab.sources import readers, weights
 
@@ -176,3 +176,32 @@ def test_mobilenets_imagenet_weights_are_the_file_beside_the_image_sets(monkeypa
     last = [name for name, m in hers.head.named_modules() if isinstance(m, torch.nn.Linear)][-1]
     assert torch.equal(hers.head.get_parameter(f"{last}.weight"), net.classifier[1].weight)
     assert shown.min() >= -1 and shown.max() <= 1
+
+
+@pytest.mark.hostile("input", 2)
+@pytest.mark.parametrize("fault", ["nowhere to write", "too few"])
+def test_where_to_write_and_labels_are_checked_before_an_alice_is_trained(monkeypatch, capsys, place, fault):
+    monkeypatch.setattr(given, "of_ours", lambda path: pytest.fail("she was trained"))
+    if fault == "too few":
+        monkeypatch.setattr(advisor, "FEWEST", 13)
+    out = "net.safetensors" if fault == "nowhere to write" else "out"
+    status, told, err = called(
+        monkeypatch, capsys, place, "--alice", "ours.json", "--data", "good", "--side", "32", "-o", out
+    )
+    assert (status, told) == (2, "") and err.count("\n") == 1
+
+
+@pytest.mark.hostile("input", 3)
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.tensor(3.0), "does not fit squeezenet1_1: its classifier.1.weight is of no class"),
+        (torch.zeros(0, 512, 1, 1), "does not fit squeezenet1_1: its classifier.1.weight is of no class"),
+        (torch.full((3, 512, 1, 1), torch.nan), "holds numbers in classifier.1.weight that are not finite"),
+    ],
+)
+def test_weights_of_no_class_or_not_finite_are_refused(place, tensor, message):
+    tensors = load_file(place / "net.safetensors") | {"classifier.1.weight": tensor}
+    save_file(tensors, place / "odd.safetensors")
+    with pytest.raises(ValueError, match=rf"^.*odd.safetensors {message}$"):
+        given.from_file("squeezenet1_1", place / "odd.safetensors", 32)

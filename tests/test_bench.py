@@ -1,10 +1,15 @@
 """The rival of the bench does the work that the engine does."""
 
+import multiprocessing
+import threading
+
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 
 from reuselab import places
+from reuselab.check import Failed
 from reuselab.experiment import cell, train
 from reuselab.experiment.cell import Cell
 
@@ -17,6 +22,7 @@ def bench(monkeypatch):
     monkeypatch.syspath_prepend(places.CHECKOUT)
     from benchmarks import bench
 
+    monkeypatch.setattr(bench, "apart_itself", bench.apart, raising=False)
     monkeypatch.setattr(bench, "apart", lambda function, *args: function(*args))
     monkeypatch.setattr(bench, "SIDE", 64)
     return bench
@@ -57,3 +63,40 @@ def test_a_difference_is_paired_by_cell_and_its_interval_is_over_seeds(bench):
     rows = pd.DataFrame({"seed": [0, 0, 1, 1], "bob_accuracy": [0.5, 0.7, 0.6, 0.8]})
     told = bench._difference(rows, rows.assign(bob_accuracy=rows.bob_accuracy - [0.1, 0.1, 0.3, 0.3]))
     assert told["difference"] == pytest.approx(0.2) and not told["within one error"]
+
+
+@pytest.mark.hostile("input")
+def test_a_bad_part_and_a_place_that_cannot_be_written_are_refused_before_any_work(
+    bench, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(bench, "provenance", lambda device: pytest.fail("work was begun"))
+    told = CliRunner().invoke(bench.main, ["cost", "mpl"])
+    assert told.exit_code == 2 and "no part 'mpl' (did you mean mlp?)" in told.output
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(bench, "RESULTS", tmp_path / "file")
+    told = CliRunner().invoke(bench.main, ["--keep"])
+    assert told.exit_code == 2 and "cannot write into " in told.output
+
+
+def test_tables_are_kept_whole_at_four_digits(bench, monkeypatch, tmp_path):
+    table = pd.DataFrame({"axis": ["width"], "scale": [64], "seconds": [1.234567]})
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench, "cost", lambda device, few: table)
+    assert CliRunner().invoke(bench.main, ["cost", "--keep"]).exit_code == 0
+    (kept,) = tmp_path.rglob("*.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(kept), table.assign(seconds=1.235), check_dtype=False)
+
+
+def test_what_a_contender_raised_in_its_process_is_told(bench, monkeypatch):
+    """The process is stood in for by a thread."""
+
+    class Here(threading.Thread):
+        def kill(self):
+            pass
+
+    class Context:
+        Pipe, Process = staticmethod(multiprocessing.Pipe), Here
+
+    monkeypatch.setattr(bench.multiprocessing, "get_context", lambda kind: Context)
+    with pytest.raises(Failed, match=r"^a contender failed: ZeroDivisionError: division by zero$"):
+        bench.apart_itself(lambda: 1 / 0)

@@ -44,7 +44,7 @@ REFUSED = [
         ["export-network", "x.json", "-p", "layout", "stacked"],
         "the laboratory shows layout beside alone, not stacked",
     ),
-    (["export-network", "/none/x.json"], "cannot write /none/x.json: No such file or directory"),
+    (["export-network", "/none/x.json"], "cannot write /none/x.json: its folder must exist and be writable"),
     (["run", "task_corelation"], "no page 'task_corelation' (did you mean task_correlation?)"),
     (["run", "pairs", "--preset", "quik"], "no preset 'quik' (did you mean quick?)"),
     (["book", "--preset", "big"], "no preset 'big'; there is smoke, quick, paper"),

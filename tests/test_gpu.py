@@ -91,6 +91,57 @@ def test_a_stage_that_is_cut_twice_without_a_new_row_has_failed_and_the_next_is_
     assert log.status.to_dict() == {"endless": gpu.FAILED, "last": gpu.DONE}
 
 
+def test_a_page_done_at_another_preset_is_not_done_and_every_other_stage_is(tmp_path, home, monkeypatch):
+    ran = []
+
+    def stages(device, preset):
+        return {
+            name: lambda name=name: ran.append((name, preset)) or pd.DataFrame({"x": [1]})
+            for name in ("cost", "page_pairs")
+        }
+
+    monkeypatch.setattr(gpu, "stages", stages)
+    assert all(gpu.drill(tmp_path, "cpu", preset) for preset in ("smoke", "paper", "paper"))
+    assert ran == [("cost", "smoke"), ("page_pairs", "smoke"), ("page_pairs", "paper")]
+
+
+def test_what_is_told_of_a_stage_stays_as_it_is_in_later_slices(tmp_path, home, staged):
+    def lacking():
+        raise FileNotFoundError("[a; b] is not here")
+
+    def broken():
+        raise ValueError("a; b [c]")
+
+    for _ in range(3):
+        staged(broken=broken, lacking=lacking)
+        with pytest.raises(Failed, match="broken failed"):
+            gpu.drill(tmp_path, "cpu", "smoke")
+    assert gpu._told(tmp_path / "stages.csv", "smoke")["broken"]["why"] == "ValueError: a; b [c]"
+    assert (tmp_path / "stages.csv").stat().st_size < 1000
+
+
+@pytest.mark.hostile("input", 5)
+@pytest.mark.parametrize("file", ["stages.csv", "rows.parquet"])
+@pytest.mark.parametrize("content", [b"", b"\xff\x00junk\n1,2,3"])
+def test_a_damaged_file_is_named_in_one_line_before_any_work(tmp_path, home, staged, file, content):
+    staged(last=lambda: pytest.fail("work was begun"))
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^.*{file} is .*: move it away.*$|^.*{file} .*; move it away.*$"):
+        gpu.drill(tmp_path, "cpu", "smoke")
+
+
+@pytest.mark.hostile("input")
+def test_a_second_drill_and_a_place_that_cannot_be_written_are_refused_before_any_work(
+    tmp_path, home, staged
+):
+    staged(last=lambda: pytest.fail("work was begun"))
+    with gpu._alone(tmp_path), pytest.raises(ValueError, match=r"^another drill is at work in "):
+        gpu.drill(tmp_path, "cpu", "smoke")
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"^cannot write into .*file"):
+        gpu.drill(tmp_path / "file", "cpu", "smoke")
+
+
 def test_a_page_that_attributes_is_left_out_where_captum_is_not(home, monkeypatch, tmp_path):
     monkeypatch.setattr(gpu, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="captum is not installed"):

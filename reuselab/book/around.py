@@ -22,6 +22,11 @@ CARD = "_static/card.png"
 # No valid HTML as other packages write it: paragraphs in summaries, styles of tables among the text.
 IN_SUMMARY = re.compile(r'<p class="((?:collapsed|expanded) [^"]*)">(.*?)</p>')
 STYLE = re.compile(r'(?<=">)<style type="text/css">\n.*?</style>\n?', re.S)
+GITHUB = re.compile(  # an owner of at most 39 letters; a name of at most 100, and none of a folder's own
+    r"https://github\.com/(?=[^/]{1,39}/)([a-z\d]+(?:-[a-z\d]+)*)"
+    r"/(?!\.{0,2}(?:\.git)*/?$)([\w.-]{1,100}?)(?:\.git)?/?",
+    re.ASCII | re.IGNORECASE,
+)
 ROW_NAME = re.compile(r'(<th id="\w+_level\d+_row\d+")')
 
 
@@ -38,7 +43,8 @@ class Address:
 
     @property
     def book(self) -> str:
-        return f"https://{self.owner.lower()}.github.io/{self.name}/"
+        site = f"{self.owner.lower()}.github.io"
+        return f"https://{site}/" if self.name.lower() == site else f"https://{site}/{self.name}/"
 
     def buttons(self, page: str) -> Iterator[tuple[str, str, str]]:
         """Where the notebook of `page` runs: the name of the place, its sign, and the link.
@@ -60,11 +66,12 @@ def address(config: Mapping[str, Any] | None = None) -> Address | None:
     """The address in `config`, by default `_config.yml`. ValueError for one that is not on GitHub."""
     if config is None:
         config = yaml.safe_load((places.SOURCES / "_config.yml").read_text())
-    url = (config.get("repository") or {}).get("url")
+    given = config.get("repository") or {}
+    url = given.get("url") if isinstance(given, Mapping) else given
     if url is None:
         return None
-    parts = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?", str(url))
-    if not parts:
+    parts = GITHUB.fullmatch(str(url))
+    if not (parts and isinstance(given, Mapping)):
         raise ValueError(f"repository: url in _config.yml is {url!r}, not https://github.com/OWNER/NAME")
     return Address(*parts.groups())
 

@@ -39,7 +39,7 @@ from reuselab.claims import evidence, mobilenet, problems
 from reuselab.experiment import cell as experiment
 from reuselab.experiment import models, train
 from reuselab.experiment.cell import ALONE, Cell
-from reuselab.runs import store
+from reuselab.runs import exchange, store
 from reuselab.runs.study import bob_images
 from reuselab.theory import features
 
@@ -95,13 +95,14 @@ def evidence_rows(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _saved(make: Callable[..., Iterable[pd.DataFrame]], *given: Any) -> pd.DataFrame:
     """What `make` gives, or gave to an earlier call that was stopped."""
-    named = hashlib.sha256(repr((given, SIZES, SHARES, advisor.WEIGHT)).encode()).hexdigest()[:16]
+    named = hashlib.sha256(repr((given, SIZES, SHARES, advisor.WEIGHT, store.source())).encode()).hexdigest()[
+        :16
+    ]
     path = store.folder() / "trials" / f"{make.__name__}_{named}.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with experiment.repeatable():
-            pd.concat(make(*given), ignore_index=True).to_csv(path.with_suffix(".part"), index=False)
-        path.with_suffix(".part").replace(path)
+            exchange.write(pd.concat(make(*given), ignore_index=True), path)
     return pd.read_csv(path)
 
 

@@ -8,6 +8,7 @@ import re
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,15 +35,31 @@ csv.field_size_limit(LONGEST)
 def writable(path: Path) -> Path:
     """`path`, or a ValueError in one line where no CSV or Parquet can be written there."""
     _kind(path)
+    probe(path)
+    return path
+
+
+def probe(path: Path) -> None:
+    """Raise ValueError, in one line, where no file can be written at `path`, or something else is there."""
     part = _part(path)
     try:
-        if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
             raise PermissionError
         part.touch()
         part.unlink()
     except OSError:
         raise ValueError(f"cannot write {path}: its folder must exist and be writable") from None
-    return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives the name of a file to be written, which then takes the place of `path`: whole or not at all."""
+    part = _part(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _part(path: Path) -> Path:
@@ -57,15 +74,11 @@ def _kind(path: Path) -> str:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write `table` as CSV (texts as `harmless`) or Parquet; a file of that name is replaced whole or not."""
-    part = _part(path)
-    try:
+    with whole(path) as part:
         if _kind(path) == ".csv":
             with_texts(table, harmless).rename(columns=harmless).to_csv(part, index=False)
         else:
             table.to_parquet(part, index=False, write_page_checksum=True)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
@@ -187,7 +200,7 @@ def _text(value: Any) -> str:
 
 def _row(line: dict[str, str]) -> Row:
     """The row of one line, whose parameters, written apart for people, must be those of its cell."""
-    code, images, provenance, cell = (_unquoted(name, line[name]) for name in LABELS)
+    code, images, provenance, cell = (_label(name, line[name]) for name in LABELS)
     parameters = schema.parameters(cell)
     measures = {
         name: _value(text) for name, text in line.items() if name not in parameters and name not in LABELS
@@ -202,9 +215,14 @@ def _row(line: dict[str, str]) -> Row:
     return row
 
 
-def _unquoted(name: str, text: str) -> str:
+def unquoted(text: str) -> str:
+    """The text that `harmless` made `text` of."""
+    return json.loads(text) if text.startswith('"') else text
+
+
+def _label(name: str, text: str) -> str:
     try:
-        return json.loads(text) if text.startswith('"') else text
+        return unquoted(text)
     except ValueError:
         raise ValueError(f"{name} must be a text, or one in quotes as JSON, not {shorten(text)}") from None
 

@@ -42,6 +42,7 @@ from reuselab.runs.store import Outcome, Store, identities, image_sets, row_name
 
 LARGEST = 1_000_000
 OTHER_IMAGES = "a worker has other images than this study began with"
+INTERRUPTIONS = (signal.SIGHUP, signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
 _ONE = threading.Lock()
 source()  # read together with the code that it names, before anybody edits that
 
@@ -317,8 +318,9 @@ class _Study:
         else:
             each = round(provenance["seconds"] / len(jobs), 4)
             provenance |= {"seconds": each, "cohort": len(jobs)}
-            for job, own in zip(jobs, result):
-                self._finish(job, own, provenance, error, waiting, pool)
+            with _put_off():
+                for job, own in zip(jobs, result):
+                    self._finish(job, own, provenance, error, waiting, pool)
 
     def _finish(
         self,
@@ -525,6 +527,23 @@ def _heeded() -> Iterator[threading.Event]:
     finally:
         if here:
             signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """What would interrupt this is heard after it: Ctrl-C, that the terminal was closed, an alarm."""
+    heard: list[int] = []
+    usual: dict[signal.Signals, Any] = {}
+    try:
+        for number in INTERRUPTIONS if threading.current_thread() is threading.main_thread() else ():
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                usual[number] = signal.signal(number, lambda rung, _: heard.append(rung))
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(min(heard))
 
 
 @contextmanager

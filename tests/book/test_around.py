@@ -174,6 +174,33 @@ def test_an_address_that_is_none_is_refused_in_one_line(url):
         around.address({"repository": {"url": url}})
 
 
+OWNER = "https://github.com/owner/"
+
+
+@pytest.mark.hostile("input", 10)
+@pytest.mark.parametrize(
+    "given",
+    [OWNER + "name", [OWNER + "name"]]
+    + [
+        {"url": url}
+        for url in (
+            *(OWNER + name for name in ("..", ".git", ".git.git/", "nä", "b\n", "n" * 101)),
+            *(f"https://github.com/{owner}/name" for owner in ("-", "a-", "a--b", "Öwn", "a_b", "o" * 40)),
+        )
+    ],
+)
+def test_a_repository_that_github_cannot_have_is_refused_in_one_line(given):
+    with pytest.raises(ValueError, match=r"^repository: url in _config.yml is .*$"):
+        around.address({"repository": given})
+
+
+def test_a_persons_own_site_is_in_no_folder():
+    own, other = (
+        around.address({"repository": {"url": OWNER + name}}) for name in ("Owner.github.io", "b.git/")
+    )
+    assert (own.book, other.book) == ("https://owner.github.io/", "https://owner.github.io/b/")
+
+
 def test_without_the_line_a_book_has_no_address_and_with_it_one():
     config = yaml.safe_load((build.ROOT / "_config.yml").read_text())
     before = json.dumps(config)

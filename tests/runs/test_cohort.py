@@ -2,6 +2,7 @@
 
 import copy
 import json
+import signal
 from collections import Counter, OrderedDict
 from dataclasses import replace
 from functools import partial
@@ -217,6 +218,25 @@ def test_a_study_in_cohorts_has_the_rows_of_one_without(monkeypatch, tmp_path):
         study(cells, workers=1, home=tmp_path / "together"), together, check_exact=True
     )
     assert not sizes
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM])
+def test_all_rows_of_a_cohort_are_kept_before_an_interruption_is_heard(monkeypatch, tmp_path, number):
+    keep = studies._Study._keep
+
+    def interrupted(*given):
+        keep(*given)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(studies._Study, "_keep", interrupted)
+    usual = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            study(CELLS, workers=1, home=tmp_path, cohort=4)
+    finally:
+        signal.signal(number, usual)
+    with Store(tmp_path) as store:
+        assert store.counts()["done"] == 4
 
 
 def test_unasked_a_study_forms_cohorts_on_cuda_alone_and_never_under_a_time_limit(monkeypatch):

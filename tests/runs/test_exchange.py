@@ -684,3 +684,11 @@ def test_no_column_of_a_written_table_is_a_formula(name, tmp_path):
 def test_classes_that_no_file_could_hold_are_no_parameter(text):
     with pytest.raises(ValueError, match="alice_classes must be a Unicode text of up to 40,000 characters"):
         Cell.of(layout="alone", alice_classes=text)
+
+
+def test_a_file_that_is_not_finished_leaves_what_was_there(tmp_path):
+    (tmp_path / "file").write_text("before")
+    with pytest.raises(KeyboardInterrupt), exchange.whole(tmp_path / "file") as part:
+        part.write_text("half")
+        raise KeyboardInterrupt
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "before")]

@@ -555,7 +555,8 @@ def worth(leaves: pd.DataFrame, simple: Mapping[str, str]) -> str:
     if simple["rule"] == "the tree":
         if simple["equals"] == NO_OTHER:
             return "So far as these image sets go, its branches are worth following on sets unseen."
-        return f"The tree cannot be told from {simple['equals']}: nothing shows that its branches are worth more."
+        equals = simple["equals"]
+        return f"The tree cannot be told from {equals}: nothing shows that its branches are worth more."
     if "the tree" in simple["equals"]:
         return "The tree, chosen on other image sets, cannot be told from it."
     apart = int(disagree(leaves).sum())

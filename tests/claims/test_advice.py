@@ -255,3 +255,17 @@ def test_the_page_says_what_the_kept_rows_say(built, kept):
     assert glued("advice", "least") == told["rule"] and glued("advice", "reached") == told["reached"]
     assert np.allclose(table("advice")["mean"], advice.summary(regret)["mean"], atol=1e-6)
     assert len(table("advice_tree")) == len(advice.tree(kept))
+
+
+def test_what_a_stopped_call_made_is_kept_whole_and_taken_by_the_same_code_alone(tmp_path, monkeypatch):
+    ran = []
+
+    def make(size):
+        ran.append(size)
+        yield pd.DataFrame({"rule": ["race, accuracy alone"], "size": [size]})
+
+    monkeypatch.setenv("REUSELAB_HOME", str(tmp_path))
+    for source in ("one", "one", "other"):
+        monkeypatch.setattr(trials.store, "source", lambda source=source: source)
+        assert trials._saved(make, 30).rule[0] == "race, accuracy alone"
+    assert ran == [30, 30] and {path.suffix for path in (tmp_path / "trials").iterdir()} == {".csv"}

@@ -68,7 +68,9 @@ def test_a_value_that_was_run_is_drawn_and_one_that_was_not_is_computed_once(liv
     assert len(studied) == 2 and "0.25 100: 2 rows of 14" in live.frame.value
 
 
-def test_stop_lets_the_running_cell_end_and_keeps_it(live, studied, monkeypatch):
+@pytest.fixture
+def held(studied, monkeypatch):
+    """A study that waits in its cell: it runs, and may go on."""
     running, go_on = threading.Event(), threading.Event()
 
     def study(cells, workers):
@@ -78,6 +80,11 @@ def test_stop_lets_the_running_cell_end_and_keeps_it(live, studied, monkeypatch)
         return rows(cells)
 
     monkeypatch.setattr(explore, "study", study)
+    return running, go_on
+
+
+def test_stop_lets_the_running_cell_end_and_keeps_it(live, studied, held):
+    running, go_on = held
     made(live)
     drawn = live.frame.value
     live.sliders[0].value = 0.75
@@ -90,16 +97,8 @@ def test_stop_lets_the_running_cell_end_and_keeps_it(live, studied, monkeypatch)
     assert live.told.value == "Stopped: 1 of 2 cells were computed and kept." and live.stop.disabled
 
 
-def test_moving_on_stops_what_the_last_place_asked_for(live, studied, monkeypatch):
-    running, go_on = threading.Event(), threading.Event()
-
-    def study(cells, workers):
-        studied.append(cells)
-        running.set()
-        go_on.wait()
-        return rows(cells)
-
-    monkeypatch.setattr(explore, "study", study)
+def test_moving_on_stops_what_the_last_place_asked_for(live, studied, held):
+    running, go_on = held
     made(live)
     live.sliders[0].value = 0.75
     first = live.thread

@@ -22,7 +22,7 @@ its rows was looked at.
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -38,7 +38,7 @@ from reuselab.experiment import cell as experiment
 from reuselab.experiment import models
 from reuselab.experiment.cell import ALONE, Cell
 from reuselab.experiment.train import Images
-from reuselab.runs import store, study
+from reuselab.runs import exchange, store, study
 from reuselab.theory import features
 
 FIRST_SEED = evidence.FIRST_SEED + 100
@@ -115,18 +115,22 @@ def evidence_rows(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The problems of image set `name`, and what they share; each Alice's are saved when they are done."""
     seeds = range(FIRST_SEED, FIRST_SEED + SEEDS[name])
     folder = store.folder() / "problems" / name
-    folder.mkdir(parents=True, exist_ok=True)
     parts = [_saved(folder, alice) for alice in alices(name, seeds)]
     shared = evidence.SETS[name][0] | RECIPE | {f"bob_epochs at {n}": epochs for n, epochs in SIZES.items()}
     return pd.concat(parts, ignore_index=True), shared
 
 
 def _saved(folder: Path, alice: Cell) -> pd.DataFrame:
-    """The problems of one Alice, from the file of an earlier call where there is one."""
-    named = hashlib.sha256(repr((alice, SIZES)).encode()).hexdigest()[:16]
-    path = folder / f"{alice.network}_{alice.rho:g}_{alice.phi:g}_{alice.seed}_{named}.csv"
-    if not path.exists():
-        started = path.with_suffix(".part")
-        problems(alice, SIZES).to_csv(started, index=False)
-        started.replace(path)
-    return pd.read_csv(path)
+    """The problems of one Alice."""
+    name = f"{alice.network}_{alice.rho:g}_{alice.phi:g}_{alice.seed}"
+    return saved(folder / name, lambda: problems(alice, SIZES), (alice, SIZES))
+
+
+def saved(path: Path, make: Callable[[], pd.DataFrame], of: object) -> pd.DataFrame:
+    """What `make` gives, or gave to an earlier call with the same code and the same `of`."""
+    named = hashlib.sha256(repr((of, store.source())).encode()).hexdigest()[:16]
+    kept = path.with_name(f"{path.name}_{named}.csv")
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        exchange.write(make(), kept)
+    return pd.read_csv(kept)

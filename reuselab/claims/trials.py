@@ -23,7 +23,6 @@ The protocol, written before the seeds that decide were run.
   the candidates in `WHOLE` alone.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -39,7 +38,7 @@ from reuselab.claims import evidence, mobilenet, problems
 from reuselab.experiment import cell as experiment
 from reuselab.experiment import models, train
 from reuselab.experiment.cell import ALONE, Cell
-from reuselab.runs import exchange, store
+from reuselab.runs import store
 from reuselab.runs.study import bob_images
 from reuselab.theory import features
 
@@ -95,15 +94,13 @@ def evidence_rows(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _saved(make: Callable[..., Iterable[pd.DataFrame]], *given: Any) -> pd.DataFrame:
     """What `make` gives, or gave to an earlier call that was stopped."""
-    named = hashlib.sha256(repr((given, SIZES, SHARES, advisor.WEIGHT, store.source())).encode()).hexdigest()[
-        :16
-    ]
-    path = store.folder() / "trials" / f"{make.__name__}_{named}.csv"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def made() -> pd.DataFrame:
         with experiment.repeatable():
-            exchange.write(pd.concat(make(*given), ignore_index=True), path)
-    return pd.read_csv(path)
+            return pd.concat(make(*given), ignore_index=True)
+
+    path = store.folder() / "trials" / make.__name__
+    return problems.saved(path, made, (given, SIZES, SHARES, advisor.WEIGHT))
 
 
 def _problems(alice: Cell) -> Iterator[pd.DataFrame]:
